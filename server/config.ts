@@ -1,0 +1,166 @@
+/**
+ * The configuration: the environment, read once at the start, checked, frozen.
+ *
+ * `keys` is the only list of what can be set. The README's table is held against it by a test.
+ */
+
+interface Key<T> {
+  /** The default, as one would write it in the environment. */
+  readonly fallback?: string
+  /** What is allowed, as the error says it. */
+  readonly allowed: string
+  /** Undefined: not allowed. */
+  readonly parse: (text: string) => T | undefined
+  readonly secret?: true
+}
+type Defaulted<T> = Key<T> & { readonly fallback: string }
+
+const text = (allowed: string): Key<string> => ({ allowed, parse: value => value })
+const secret = (allowed: string, least = 1): Key<string> => ({
+  allowed,
+  secret: true,
+  parse: value => (Buffer.byteLength(value) >= least ? value : undefined),
+})
+const integer = (fallback: number, least: number, most: number, unit: string): Defaulted<number> => ({
+  fallback: String(fallback),
+  allowed: `a whole number from ${least} to ${most} (${unit})`,
+  parse: value =>
+    /^-?\d{1,15}$/.test(value) && Number(value) >= least && Number(value) <= most ? Number(value) : undefined,
+})
+const choice = <const T extends string>(options: readonly T[]): Key<T> => ({
+  allowed: options.join(', '),
+  parse: value => options.find(option => option === value),
+})
+const list = (allowed: string, item: RegExp): Key<readonly string[]> => ({
+  allowed,
+  parse: value => {
+    const items = value
+      .split(',')
+      .map(part => part.trim())
+      .filter(part => part !== '')
+    return items.length > 0 && items.every(part => item.test(part)) ? items : undefined
+  },
+})
+const url = (allowed: string): Key<string> => ({
+  allowed,
+  parse: value => (/^https?:\/\//.test(value) && URL.canParse(value) ? value : undefined),
+})
+
+const MiB = 1024 * 1024
+const DAY = 86_400_000
+
+export const keys = {
+  HOST: text('an address of this machine, such as 127.0.0.1 or 0.0.0.0'),
+  PORT: integer(8080, 0, 65535, 'TCP port of HTTP and WebSocket; 0: any free one'),
+  STOMP_PORT: integer(61613, 0, 65535, 'TCP port of plain STOMP; 0: none'),
+  TLS_CERT: text('a PEM file'),
+  TLS_KEY: text('a PEM file'),
+  LOG_LEVEL: { fallback: 'info', ...choice(['debug', 'info', 'warn', 'error', 'silent']) },
+  DRAIN_SECONDS: integer(10, 0, 600, 'seconds'),
+
+  DATA_DIR: { fallback: 'data', ...text('a folder') },
+  KAFKA_BROKERS: list('host:port, several separated by commas', /^[A-Za-z0-9.-]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/),
+  KAFKA_TLS: { fallback: 'off', ...choice(['on', 'off']) },
+  KAFKA_TLS_CA: text('a PEM file'),
+  KAFKA_TLS_CERT: text('a PEM file'),
+  KAFKA_TLS_KEY: text('a PEM file'),
+  KAFKA_SASL_MECHANISM: choice(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
+  KAFKA_SASL_USERNAME: text('a name'),
+  KAFKA_SASL_PASSWORD: secret('a password'),
+  KAFKA_REPLICATION: integer(3, 1, 32, 'copies of each room'),
+  KAFKA_RETENTION_MS: integer(-1, -1, 999_999_999_999_999, 'milliseconds; -1: for ever'),
+  LOG_TIMEOUT: integer(15_000, 1_000, 600_000, 'milliseconds'),
+  LOG_QUEUE_BYTES: integer(64 * MiB, 2 * MiB, 4096 * MiB, 'bytes'),
+  IDEMPOTENCY_WINDOW: integer(600_000, 1_000, DAY, 'milliseconds'),
+
+  ACCESS: { fallback: 'open', ...choice(['open', 'token']) },
+  JWT_SECRET: secret('at least 32 bytes', 32),
+  JWT_JWKS_URL: url('an http or https URL'),
+  JWT_ISSUER: text('the iss claim to require'),
+  JWT_AUDIENCE: text('the aud claim to require'),
+  ORIGINS: list('origins such as https://chat.example.org, separated by commas, or *', /^\*$|^https?:\/\/[^/\s]+$/),
+  TRUST_PROXY: list('addresses or networks of proxies, separated by commas', /^[0-9a-fA-F.:]+(\/\d{1,3})?$/),
+
+  ROOMS: { fallback: 'auto', ...choice(['auto', 'declared']) },
+  ROOM_NAMES: list('room names, separated by commas', /^[A-Za-z0-9._\-/:]{1,120}$/),
+  ROOMS_MAX: integer(10_000, 1, 1_000_000, 'rooms'),
+  ROOMS_PER_MINUTE: integer(60, 1, 1_000_000, 'new rooms a minute, per user and per address'),
+
+  BODY_BYTES: integer(MiB, 1, MiB, 'bytes'),
+  HEADERS: integer(64, 8, 1024, 'headers a frame'),
+  HEADER_BYTES: integer(8192, 256, 65_536, 'bytes a header line'),
+  SUBSCRIPTIONS: integer(1000, 1, 100_000, 'subscriptions a connection'),
+  TRANSACTIONS: integer(100, 1, 10_000, 'open transactions a connection'),
+  TRANSACTION_BYTES: integer(MiB, 1, 16 * MiB, 'bytes a connection has parked in open transactions'),
+  UNSETTLED_APPENDS: integer(1000, 1, 100_000, 'appends a connection'),
+  SENDS_PER_SECOND: integer(1000, 1, 10_000_000, 'SENDs a second, per user on a node'),
+  CONNECTIONS_PER_USER: integer(1000, 1, 10_000_000, 'connections on a node'),
+  CONNECTIONS_PER_ADDRESS: integer(10_000, 1, 10_000_000, 'connections on a node'),
+  CONNECTIONS_WAITING: integer(1000, 1, 10_000_000, 'connections that have not logged in yet'),
+  LOGIN_TIMEOUT: integer(10_000, 100, 600_000, 'milliseconds'),
+  LOGIN_BYTES: integer(16_384, 1024, MiB, 'bytes before CONNECTED'),
+  HEART_BEAT: integer(10_000, 100, 600_000, 'milliseconds'),
+  STALL_SECONDS: integer(60, 1, 3600, 'seconds'),
+  WINDOW: integer(1000, 1, 100_000, 'unacknowledged messages a subscription'),
+  LAST_MAX: integer(1000, 1, 10_000, 'messages'),
+  OUTBOX_BYTES: integer(MiB, 65_536, 64 * MiB, 'bytes a connection'),
+  RECENT_BYTES: integer(64 * MiB, MiB, 65_536 * MiB, 'bytes of recent messages a node keeps in memory'),
+} as const satisfies Record<string, Key<unknown>>
+
+type Keys = typeof keys
+export type ConfigKey = keyof Keys
+type Value<K extends keyof Keys> = NonNullable<ReturnType<Keys[K]['parse']>>
+type WithFallback = { [K in keyof Keys]: Keys[K] extends { fallback: string } ? K : never }[keyof Keys]
+/** Every key by its name; those without a default may be absent. */
+export type Config = Readonly<
+  { [K in Exclude<WithFallback, 'HOST'>]: Value<K> } & { [K in Exclude<keyof Keys, WithFallback>]?: Value<K> } & {
+    HOST: string
+  }
+>
+
+/** A configuration that cannot be used. The message is one line: the key, its value (secrets aside), what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const readKey = (name: string, key: Key<unknown>, value: string): unknown => {
+  const parsed = key.parse(value)
+  if (parsed === undefined) {
+    throw new ConfigError(
+      `${name}=${key.secret ? '(not shown)' : JSON.stringify(value)} is not allowed: it takes ${key.allowed}`,
+    )
+  }
+  return parsed
+}
+
+/** Reads and checks `env`; an empty value counts as absent. Throws ConfigError. */
+export const readConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
+  const values: Record<string, unknown> = {}
+  for (const [name, key] of Object.entries<Key<unknown>>(keys)) {
+    const value = env[name] || key.fallback
+    if (value !== undefined) values[name] = readKey(name, key, value)
+  }
+  // Open access lets anyone in, so it stays on this machine unless someone says otherwise.
+  values['HOST'] ??= values['ACCESS'] === 'open' ? '127.0.0.1' : '0.0.0.0'
+  const config = Object.freeze(values) as unknown as Config
+  checkTogether(config)
+  return config
+}
+
+const checkTogether = (config: Config): void => {
+  const together = (...names: ConfigKey[]): void => {
+    const missing = names.filter(name => config[name] === undefined)
+    if (missing.length > 0 && missing.length < names.length) {
+      throw new ConfigError(`${missing.join(', ')} is missing: ${names.join(', ')} are set together or not at all`)
+    }
+  }
+  together('TLS_CERT', 'TLS_KEY')
+  together('KAFKA_TLS_CERT', 'KAFKA_TLS_KEY')
+  together('KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD')
+  if (config.ACCESS === 'token' && (config.JWT_SECRET === undefined) === (config.JWT_JWKS_URL === undefined)) {
+    throw new ConfigError('ACCESS="token" is not allowed as it stands: it takes either JWT_SECRET or JWT_JWKS_URL')
+  }
+  if (config.KAFKA_TLS === 'off' && (config.KAFKA_TLS_CA ?? config.KAFKA_TLS_CERT) !== undefined) {
+    throw new ConfigError('KAFKA_TLS="off" is not allowed with KAFKA_TLS_CA or KAFKA_TLS_CERT: it takes on')
+  }
+}

@@ -1,0 +1,31 @@
+import type { NewRecord, RoomId } from './room-log.ts'
+
+/** What a CONNECT frame (or a renewal) brings. `token` is a JWT; with `login`, `passcode` may be a password. */
+export interface Credentials {
+  readonly login?: string
+  readonly passcode?: string
+  readonly token?: string
+}
+
+/** Who somebody is, and until when that holds. */
+export interface Identity {
+  readonly user: string
+  /** When the identity ends, epoch ms. Absent: never. */
+  readonly expires?: number
+}
+
+/** Rights that ended. `user` absent: anyone's; `room` absent: in any room. */
+export interface AccessChange {
+  readonly user?: string
+  readonly room?: RoomId
+}
+
+/** Who somebody is and what they may do. */
+export interface Access {
+  /** Rejects with BAD_CREDENTIALS (TOKEN_EXPIRED where that alone is wrong). */
+  authenticate(credentials: Credentials): Promise<Identity>
+  mayRead(who: Identity, room: RoomId): Promise<boolean>
+  maySend(who: Identity, room: RoomId, record: NewRecord): Promise<boolean>
+  /** `listener` is called whenever rights may have ended: check again whoever it concerns. */
+  changes(listener: (change: AccessChange) => void): void
+}
