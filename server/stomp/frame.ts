@@ -1,3 +1,5 @@
+import { fail } from '../errors.ts'
+
 export type Version = '1.0' | '1.1' | '1.2'
 
 /** One STOMP frame. Of repeated headers the map holds the first. `body` may share memory with what was received. */
@@ -8,3 +10,18 @@ export interface Frame {
 }
 
 export const EMPTY: Buffer = Buffer.alloc(0)
+
+/** The versions that are spoken, the best one last. */
+export const VERSIONS: readonly Version[] = ['1.0', '1.1', '1.2']
+
+/**
+ * The highest version that a client's `accept-version` header names (absent: 1.0, which had no such header).
+ * Throws UNSUPPORTED_VERSION, with a `version` header for the ERROR frame, where it names none of ours.
+ */
+export const chooseVersion = (acceptVersion: string | undefined): Version => {
+  if (acceptVersion === undefined) return '1.0'
+  const offered = acceptVersion.split(',').map(version => version.trim())
+  const chosen = VERSIONS.findLast(version => offered.includes(version))
+  if (chosen === undefined) throw fail('UNSUPPORTED_VERSION', undefined, { headers: { version: VERSIONS.join(',') } })
+  return chosen
+}
