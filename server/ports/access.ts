@@ -9,6 +9,7 @@ export interface Credentials {
 
 /** Who somebody is, and until when that holds. */
 export interface Identity {
+  /** Has the form that `isUser` asks for. */
   readonly user: string
   /** When the identity ends, epoch ms. Absent: never. */
   readonly expires?: number
@@ -20,7 +21,13 @@ export interface AccessChange {
   readonly room?: RoomId
 }
 
-/** Who somebody is and what they may do. */
+/**
+ * Whether `name` can be a user: 1 to 128 characters, none of them a control character, none at either end white space.
+ * Some clients trim what they read, so white space at the ends would make one user look like another.
+ */
+export const isUser = (name: string): boolean => /^[^\p{Cc}\p{Cs}]{1,128}$/u.test(name) && name.trim() === name
+
+/** Who somebody is and what they may do. The rights belong to the identity that `authenticate` answered, not to a copy. */
 export interface Access {
   /** Rejects with BAD_CREDENTIALS (TOKEN_EXPIRED where that alone is wrong). */
   authenticate(credentials: Credentials): Promise<Identity>
