@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
+import { ConfigError, type Config } from '../config.ts'
+
+/** A certificate (with its chain) and its key, PEM. */
+export interface Tls {
+  readonly cert: Buffer
+  readonly key: Buffer
+}
+
+/** What TLS_CERT and TLS_KEY name, for HTTP and for plain STOMP; undefined where they are not set. Throws ConfigError. */
+export const readTls = async (config: Pick<Config, 'TLS_CERT' | 'TLS_KEY'>): Promise<Tls | undefined> => {
+  if (config.TLS_CERT === undefined || config.TLS_KEY === undefined) return undefined
+  const tls = { cert: await readPem('TLS_CERT', config.TLS_CERT), key: await readPem('TLS_KEY', config.TLS_KEY) }
+  try {
+    createSecureContext(tls)
+  } catch (error) {
+    throw new ConfigError(`TLS_CERT and TLS_KEY cannot be used: ${codeOf(error)}`)
+  }
+  return tls
+}
+
+const readPem = async (key: string, file: string): Promise<Buffer> => {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw new ConfigError(`${key}=${JSON.stringify(file)} cannot be read: ${codeOf(error)}`)
+  }
+}
+
+const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code)
