@@ -1,0 +1,60 @@
+# Hoofbeat. The work is done in scripts/; here are the names of it.
+
+# What is given on the command line reaches the node as it stands, `$` included (make would expand it).
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(eval override export $(name) := $$(value $(name)))))
+unexport MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+node := scripts/node.sh
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
+	@echo; echo 'Every configuration key of the README can be given: make start PORT=8081 LOG_LEVEL=debug'
+
+start: ## a node and the chat page on http://localhost:8080; sets itself up, needs Node.js alone
+	@$(node) node scripts/install.ts runtime
+	@$(node) node scripts/page.ts
+	@exec $(node) node server/main.ts
+
+test: ## all tests; installs and starts what they need, and stops it again
+	@exec $(node) node scripts/test.ts
+
+dev: ## the server and the page, both following changes of their source
+	@$(node) node scripts/install.ts full
+	@exec $(node) node scripts/dev.ts
+
+node: ## a node alone, on what is installed and built already
+	@exec $(node) node server/main.ts
+
+fleet: ## NODES=3 nodes on one Kafka, from PORT=8080 and STOMP_PORT=61613 up
+	@$(node) node scripts/install.ts runtime
+	@$(node) node scripts/page.ts
+	@exec $(node) node scripts/fleet.ts
+
+kafka: ## one Kafka broker in the background, on 127.0.0.1:9092
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/kafka.ts start
+
+kafka-cluster: ## three Kafka brokers in the background, on 127.0.0.1:9092 to 9094
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/kafka.ts cluster
+
+kafka-stop: ## end what kafka or kafka-cluster began
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/kafka.ts stop
+
+check: ## types, lint, format, dead code, imports, audit
+	@$(node) node scripts/install.ts full
+	@exec $(node) node scripts/check.ts
+
+bench: ## the benchmarks
+	@$(node) node scripts/install.ts full
+	@exec $(node) node scripts/bench.ts
+
+image: ## the Docker image hoofbeat
+	@docker version >/dev/null 2>&1 || { echo 'make image needs Docker, running: https://docs.docker.com/engine/install' >&2; exit 1; }
+	docker build -t hoofbeat .
+
+clean: ## remove what can be made again; data and the local Kafka's data stay
+	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
+
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-stop check bench image clean

@@ -1,0 +1,70 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { keys } from '../server/config.ts'
+import { checkCoverage } from './checks/coverage.ts'
+import { install } from './install.ts'
+import { capture, ended, launch, root, runScript, ScriptError } from './launch.ts'
+import { endLeftovers } from './leftovers.ts'
+import { installPackages } from './packages.ts'
+import { buildPage } from './page.ts'
+import { TapReport } from './tap-report.ts'
+
+const COVERAGE = '.tap/report/coverage-final.json'
+
+/** After an install, tap has to be put together once with the plugins of .taprc. */
+const buildTap = async (): Promise<void> => {
+  const built = await readFile(join(root, 'node_modules/@tapjs/test/test-built/dist/esm/index.js'), 'utf8')
+  if (!/signature = `[^`]*@tapjs\/typescript/.test(built)) return
+  process.stdout.write('Building tap\n')
+  const { code, output } = await capture('node_modules/.bin/tap', ['build'])
+  if (code !== 0) throw new ScriptError(`${output.trimEnd()}\ntap could not be built.`)
+}
+
+/** A developer's own KAFKA_BROKERS or DATA_DIR is none of the tests' business: they set what they need. */
+const unconfigured = Object.fromEntries(Object.keys(keys).map(key => [key, undefined]))
+
+const runTap = async (env: Record<string, string>): Promise<TapReport> => {
+  await rm(join(root, COVERAGE), { force: true })
+  const report = new TapReport(line => process.stdout.write(`${line}\n`))
+  const args = ['--reporter=tap', '--coverage-report=json', `--jobs=${Math.min(4, availableParallelism())}`]
+  const tap = launch('node_modules/.bin/tap', args, { env: { ...unconfigured, ...env }, output: 'kept' })
+  tap.stderr?.pipe(process.stderr)
+  if (tap.stdout) createInterface({ input: tap.stdout }).on('line', line => report.line(line))
+  const code = await ended(tap)
+  if (code !== 0 && report.failed === 0) throw new ScriptError(`tap failed (exit code ${code})`)
+  return report
+}
+
+/** Runs the tests with a Kafka of their own, and resolves with whether everything is as it should be. */
+const runTests = async (scratch: string): Promise<boolean> => {
+  const { startKafka } = await import('./services/kafka.ts')
+  const kafka = await startKafka({ brokers: 1, folder: join(scratch, 'kafka') })
+  const tests = join(scratch, 'tests')
+  await mkdir(tests)
+  try {
+    const report = await runTap({ TMPDIR: tests, KAFKA_TEST_BROKERS: kafka.brokers, CI: 'true' })
+    const left = await endLeftovers(`TMPDIR=${tests}`)
+    for (const each of left) process.stdout.write(`A test left this running: ${each}\n`)
+    const covered = await checkCoverage(COVERAGE)
+    process.stdout.write(`\n${report.passed} passed, ${report.failed} failed\n`)
+    return report.failed === 0 && left.length === 0 && covered
+  } finally {
+    await endLeftovers(`TMPDIR=${tests}`)
+    await kafka.stop()
+  }
+}
+
+await runScript(async () => {
+  await install('full')
+  await installPackages()
+  await buildTap()
+  await buildPage()
+  const scratch = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
+  try {
+    return (await runTests(scratch)) ? 0 : 1
+  } finally {
+    await rm(scratch, { recursive: true, force: true, maxRetries: 5 })
+  }
+})
