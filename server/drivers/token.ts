@@ -87,16 +87,17 @@ export const tokenAccess = (options: TokenAccessOptions): Driver<Access> => {
   }
 }
 
-const trustOf = ({ secret, jwksUrl, now, fetchTimeout, logger }: TokenAccessOptions): Trust => {
-  if ((secret === undefined) === (jwksUrl === undefined)) throw new TypeError('either a secret or a JWKS address')
-  if (jwksUrl !== undefined) {
-    const clock = now ?? (() => performance.now())
-    const keys = remoteKeys({ url: jwksUrl, now: clock, fetchTimeout: fetchTimeout ?? FETCH_TIMEOUT, logger })
-    return { algorithms: ['RS256', 'ES256'], ...keys }
+const trustOf = ({ secret, jwksUrl, now, fetchTimeout = FETCH_TIMEOUT, logger }: TokenAccessOptions): Trust => {
+  if (secret && !jwksUrl) {
+    const hmac = { name: 'HMAC', hash: 'SHA-256' }
+    const key = crypto.subtle.importKey('raw', Buffer.from(secret), hmac, false, ['verify'])
+    return { algorithms: ['HS256'], keyFor: () => key, check: async () => {}, close: () => {} }
   }
-  const hmac = { name: 'HMAC', hash: 'SHA-256' }
-  const key = crypto.subtle.importKey('raw', Buffer.from(secret ?? ''), hmac, false, ['verify'])
-  return { algorithms: ['HS256'], keyFor: () => key, check: async () => {}, close: () => {} }
+  if (jwksUrl && !secret) {
+    const clock = now ?? (() => performance.now())
+    return { algorithms: ['RS256', 'ES256'], ...remoteKeys({ url: jwksUrl, now: clock, fetchTimeout, logger }) }
+  }
+  throw new TypeError('either a secret or a JWKS address')
 }
 
 /** The latest time that a Date can hold, epoch ms. */
@@ -130,6 +131,7 @@ const refusal = (error: unknown, algorithms: readonly string[]): HoofbeatError =
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error
+    if (claim === 'nbf' && reason === 'check_failed') return fail('BAD_CREDENTIALS', 'the token is not valid yet')
     return fail('BAD_CREDENTIALS', reason === 'missing' ? `${claim} is missing` : `${claim} is not what is required`)
   }
   if (error instanceof errors.JOSEAlgNotAllowed) {
@@ -140,5 +142,6 @@ const refusal = (error: unknown, algorithms: readonly string[]): HoofbeatError =
   if (error instanceof errors.JWKSMultipleMatchingKeys) {
     return fail('BAD_CREDENTIALS', 'the token must name its key by kid, as several would do')
   }
-  return fail('BAD_CREDENTIALS', 'the token is malformed')
+  const malformed = [errors.JWSInvalid, errors.JWTInvalid, errors.JOSENotSupported].some(type => error instanceof type)
+  return fail('BAD_CREDENTIALS', malformed ? 'the token is malformed' : 'the key that signed the token cannot be used')
 }

@@ -59,7 +59,7 @@ export const createMetrics = (read: () => Gauges): Metrics => {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const totals = mapValues(counters, spec => registerCounter(registry, spec))
-  registerGauges(registry, read)
+  const present = mapValues(gauges, ({ name, help }) => new Gauge({ name: PREFIX + name, help, registers: [registry] }))
   const timings: Record<Timing, Histogram> = {
     append: new Histogram(
       `${PREFIX}append_seconds`,
@@ -77,7 +77,7 @@ export const createMetrics = (read: () => Gauges): Metrics => {
       add(name, amount = 1, label = OTHER) {
         const counts = totals[name]
         const key = counts.has(label) ? label : OTHER
-        if (amount > 0) counts.set(key, (counts.get(key) ?? 0) + amount)
+        if (amount > 0 && amount < Infinity) counts.set(key, (counts.get(key) ?? 0) + amount)
       },
       observe(name, seconds) {
         timings[name].observe(seconds)
@@ -85,6 +85,8 @@ export const createMetrics = (read: () => Gauges): Metrics => {
     },
     routes(app) {
       app.get('/metrics', async (_request, reply) => {
+        const values = read()
+        for (const key of Object.keys(gauges) as (keyof Gauges)[]) present[key].set(values[key])
         reply.header('cache-control', 'no-store').type(registry.contentType)
         return (await registry.metrics()) + timings.append + timings.logLag
       })
@@ -106,17 +108,6 @@ const registerCounter = (registry: Registry, { name, help, by }: CounterSpec): M
     },
   })
   return totals
-}
-
-const registerGauges = (registry: Registry, read: () => Gauges): void => {
-  for (const [key, { name, help }] of Object.entries(gauges)) {
-    const gauge = new Gauge({
-      name: PREFIX + name,
-      help,
-      registers: [registry],
-      collect: () => gauge.set(read()[key as keyof Gauges]),
-    })
-  }
 }
 
 const mapValues = <K extends string, A, B>(record: Record<K, A>, map: (value: A) => B): Record<K, B> =>

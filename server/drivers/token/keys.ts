@@ -56,7 +56,8 @@ export const remoteKeys = ({ url, now, fetchTimeout, logger }: RemoteKeysOptions
       if (failing) logger.info({ url: origin + pathname }, 'the keys of tokens can be fetched again')
       failing = false
     } catch (error) {
-      if (!failing) logger.warn({ url: origin + pathname, reason: reasonOf(error) }, 'cannot fetch the keys of tokens')
+      if (!failing && !closing.signal.aborted)
+        logger.warn({ url: origin + pathname, reason: reasonOf(error) }, 'cannot fetch the keys of tokens')
       failing = true
     }
   }
