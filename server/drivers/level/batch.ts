@@ -1,0 +1,60 @@
+import type { LogRecord, NewRecord, Offset } from '../../ports/room-log.ts'
+import { bytesAtMost, encode } from './record.ts'
+import type { Room } from './room.ts'
+import { recordRow, type Use } from './rows.ts'
+import type { Rows, Store } from './store.ts'
+
+let scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Memory for one value, free again once LevelDB has copied it: within `put`. */
+const scratchOf = (bytes: number): Buffer => {
+  if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes)
+  return scratch
+}
+
+/** What is written in one go, and what has to be told when it is durable. */
+export class Batch {
+  /** Epoch ms: the time of all its records. */
+  readonly time: number
+  /** Records by room, in order. */
+  readonly appended = new Map<Room, LogRecord[]>()
+  /** Rooms that are gone with this batch. */
+  readonly removed: Room[] = []
+  /** The uses of the idempotency keys that this batch has to do with, by the key of their row in latin1. */
+  readonly uses = new Map<string, Use>()
+  readonly #store: Store
+  #rows: Rows | undefined
+
+  constructor(store: Store, time: number) {
+    this.#store = store
+    this.time = time
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.#rows ??= this.#store.rows()
+    this.#rows.put(key, value)
+  }
+
+  del(key: Buffer): void {
+    this.#rows ??= this.#store.rows()
+    this.#rows.del(key)
+  }
+
+  /** Gives `record` the next place in `room`. */
+  append(room: Room, record: NewRecord): Offset {
+    const { sender, headers, body } = record
+    const offset = room.next++
+    const into = scratchOf(bytesAtMost(record))
+    this.put(recordRow(room.life, offset), into.subarray(0, encode(record, this.time, into)))
+    const appended = this.appended.get(room)
+    const kept: LogRecord = { offset, time: this.time, sender, headers, body }
+    if (appended) appended.push(kept)
+    else this.appended.set(room, [kept])
+    return offset
+  }
+
+  /** Resolves when all of it is durable. After a rejection any part of it may be, or none: LevelDB does not know. */
+  async write(): Promise<void> {
+    await this.#rows?.write({ sync: true })
+  }
+}

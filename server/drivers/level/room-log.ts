@@ -1,0 +1,278 @@
+import { randomBytes } from 'node:crypto'
+import { fail } from '../../errors.ts'
+import type { Driver } from '../../ports/driver.ts'
+import type { Logger } from '../../ports/logger.ts'
+import type {
+  Bounds,
+  LogRecord,
+  NewRecord,
+  Offset,
+  Position,
+  RoomId,
+  RoomLog,
+  Sink,
+  Tail,
+} from '../../ports/room-log.ts'
+import type { Batch } from './batch.ts'
+import { Keys } from './keys.ts'
+import { bytesAtMost } from './record.ts'
+import { Removals, type Removal } from './removals.ts'
+import { Room } from './room.ts'
+import {
+  everything,
+  FORMAT,
+  FORMAT_ROW,
+  keyRow,
+  NO_END,
+  readRoomValue,
+  removalRow,
+  roomOfRow,
+  roomRow,
+  roomValue,
+} from './rows.ts'
+import { explain, FolderError, Store } from './store.ts'
+import { Writer, type Book, type Task } from './writer.ts'
+
+export { FolderError }
+
+export interface LevelLogOptions {
+  /** Made where it does not exist. One driver at a time can have it open. */
+  readonly folder: string
+  readonly roomsMax: number
+  /** ms */
+  readonly idempotencyWindow: number
+  readonly logger: Logger
+  /** Epoch ms */
+  readonly now?: () => number
+}
+
+const APPEND_BYTES = 4 * 1024 * 1024
+const NOTHING = Buffer.alloc(0)
+
+interface LogTask extends Task {
+  /** The room whose place has to be known. */
+  readonly room?: RoomId
+  readonly records?: readonly NewRecord[]
+}
+
+/** The room log in a folder of this machine, for a node that runs alone. Rejects with FolderError. */
+export const openLevelLog = async (options: LevelLogOptions): Promise<Driver<RoomLog>> => {
+  const store = await Store.open(options.folder)
+  try {
+    const log = new LevelLog(store, options)
+    await log.load()
+    return { port: log, check: timeout => log.check(timeout), close: () => log.close() }
+  } catch (error) {
+    await store.close()
+    throw new FolderError(`the log cannot be opened: ${explain(options.folder, error)}`, { cause: error })
+  }
+}
+
+class LevelLog implements RoomLog, Book<LogTask> {
+  readonly #store: Store
+  readonly #roomsMax: number
+  readonly #keys: Keys
+  readonly #removals: Removals
+  readonly #writer: Writer<LogTask>
+  /** All there are. */
+  #rooms = new Map<RoomId, Room>()
+  #closed = false
+
+  constructor(store: Store, { roomsMax, idempotencyWindow, logger, now = Date.now }: LevelLogOptions) {
+    this.#store = store
+    this.#roomsMax = roomsMax
+    this.#keys = new Keys(store, idempotencyWindow)
+    this.#removals = new Removals(store, build => this.#change(build))
+    this.#writer = new Writer(store, this, now, logger)
+  }
+
+  async create(rooms: readonly RoomId[]): Promise<void> {
+    this.#requireOpen()
+    if (rooms.every(id => this.#rooms.get(id)?.durable)) return
+    const made: Room[] = []
+    await this.#change(batch => {
+      const missing = new Set(rooms.filter(id => !this.#rooms.has(id)))
+      if (this.#rooms.size + missing.size > this.#roomsMax) throw fail('TOO_MANY_ROOMS')
+      for (const id of missing) {
+        const room = new Room(this.#store, id, randomBytes(8))
+        batch.put(roomRow(id), roomValue(room.life, room.first))
+        this.#rooms.set(id, room)
+        made.push(room)
+      }
+    })
+    for (const room of made) room.durable = true
+  }
+
+  append(id: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
+    return new Promise((resolve, reject) => {
+      const bytes = records.reduce((sum, record) => sum + bytesAtMost(record), 0)
+      if (bytes > APPEND_BYTES) throw fail('FRAME_TOO_LARGE', `${records.length} records of ${bytes} bytes`)
+      let positions: Position[]
+      this.#writer.push({
+        bytes,
+        room: id,
+        records,
+        build: batch => {
+          const room = this.#requireRoom(id)
+          positions = records.map(record => ({ epoch: room.epoch, offset: this.#keys.append(batch, room, record) }))
+        },
+        done: () => resolve(positions),
+        refuse: reject,
+      })
+    })
+  }
+
+  async tail(id: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
+    const room = await this.#find(id)
+    return room.tail(from, sink)
+  }
+
+  async read(id: RoomId, from: Offset, limit: number): Promise<LogRecord[]> {
+    const room = await this.#find(id)
+    const records = await this.#reading(room.read(from, limit))
+    this.#requireLive(room)
+    return records
+  }
+
+  async bounds(id: RoomId): Promise<Bounds> {
+    const { epoch, first, end } = await this.#find(id)
+    return { epoch, first, next: end }
+  }
+
+  async remove(id: RoomId, before?: Offset): Promise<void> {
+    let removal: Removal | undefined
+    await this.#change(batch => {
+      const room = this.#rooms.get(id)
+      if (room) removal = before === undefined ? this.#removeAll(batch, room) : this.#removeBefore(batch, room, before)
+    }, id)
+    if (removal) this.#removals.add(removal)
+  }
+
+  #removeAll(batch: Batch, room: Room): Removal {
+    this.#rooms.delete(room.id)
+    batch.removed.push(room)
+    batch.del(roomRow(room.id))
+    batch.put(removalRow(room.life, NO_END), NOTHING)
+    return { life: room.life, end: NO_END }
+  }
+
+  #removeBefore(batch: Batch, room: Room, before: Offset): Removal | undefined {
+    const end = before < room.end ? before : room.end
+    if (end <= room.first) return undefined
+    room.first = end
+    batch.put(roomRow(room.id), roomValue(room.life, end))
+    batch.put(removalRow(room.life, end), NOTHING)
+    return { life: room.life, end }
+  }
+
+  async load(): Promise<void> {
+    this.#rooms = await this.#loadRooms(new Map())
+    await this.#removals.resume()
+  }
+
+  /** Rejects with what is wrong in words for an operator. A write shows what a read cannot: a disk that is full. */
+  async check(timeout: number): Promise<void> {
+    if (this.#closed) throw new Error('the log is closed')
+    const { trouble } = this.#writer
+    if (trouble) throw new Error(trouble)
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => reject(new Error(`${this.#store.folder} took more than ${timeout} ms to write`)),
+      timeout,
+    )
+    try {
+      await Promise.race([this.#change(batch => batch.put(FORMAT_ROW, FORMAT)), late])
+    } catch (error) {
+      throw this.#writer.trouble ? new Error(this.#writer.trouble, { cause: error }) : error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#writer.close()
+    await this.#removals.idle()
+    for (const room of this.#rooms.values()) room.leave()
+    await this.#store.close()
+  }
+
+  prepare(tasks: readonly LogTask[], batch: Batch): Promise<unknown> | undefined {
+    const finding: Promise<void>[] = []
+    const keys: Buffer[] = []
+    for (const { room: id, records = [] } of tasks) {
+      const room = id === undefined ? undefined : this.#rooms.get(id)
+      if (!room) continue
+      if (!room.found) finding.push(room.find())
+      for (const { sender, key } of records) if (key !== undefined) keys.push(keyRow(room.life, sender, key))
+    }
+    const looking = this.#keys.prepare(batch, keys)
+    return finding.length > 0 ? Promise.all([...finding, looking]) : looking
+  }
+
+  written(batch: Batch): void {
+    for (const [room, records] of batch.appended) room.appended(records, room.next)
+    for (const room of batch.removed) room.leave(fail('NO_SUCH_ROOM', room.id))
+  }
+
+  async reload(failed: Batch): Promise<void> {
+    const known = new Map<string, Room>()
+    for (const room of [...this.#rooms.values(), ...failed.removed]) known.set(room.epoch, room)
+    const rooms = await this.#loadRooms(known)
+    this.#rooms = rooms
+    for (const room of known.values()) if (rooms.get(room.id) !== room) room.leave(fail('NO_SUCH_ROOM', room.id))
+    await this.#removals.resume()
+  }
+
+  /** The rooms that the store has; those that are `known` stay the same object, and so keep their tails. */
+  async #loadRooms(known: ReadonlyMap<string, Room>): Promise<Map<RoomId, Room>> {
+    const rooms = new Map<RoomId, Room>()
+    for await (const page of this.#store.pages(everything('m'))) {
+      for (const [row, value] of page) {
+        const { life, first } = readRoomValue(value)
+        const room = known.get(life.toString('hex')) ?? new Room(this.#store, roomOfRow(row), life, first)
+        await room.findAgain(first)
+        rooms.set(room.id, room)
+      }
+    }
+    return rooms
+  }
+
+  #change(build: (batch: Batch) => void, room?: RoomId): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#writer.push({ bytes: 0, build, done: resolve, refuse: reject, ...(room !== undefined && { room }) })
+    })
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw fail('LOG_UNAVAILABLE', undefined, { cause: new Error('the log is closed') })
+  }
+
+  #requireRoom(id: RoomId): Room {
+    const room = this.#rooms.get(id)
+    if (!room) throw fail('NO_SUCH_ROOM', id)
+    return room
+  }
+
+  #requireLive(room: Room): void {
+    if (this.#rooms.get(room.id) !== room) throw fail('NO_SUCH_ROOM', room.id)
+  }
+
+  /** The room, with its end found. */
+  async #find(id: RoomId): Promise<Room> {
+    this.#requireOpen()
+    const room = this.#requireRoom(id)
+    if (room.found) return room
+    await this.#reading(room.find())
+    this.#requireLive(room)
+    return room
+  }
+
+  async #reading<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise
+    } catch (error) {
+      throw fail('LOG_UNAVAILABLE', undefined, { cause: error })
+    }
+  }
+}
