@@ -1,0 +1,387 @@
+import { errors, fail, HoofbeatError, toHoofbeatError } from '../errors.ts'
+import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
+import { connected, connecting } from '../frames/index.ts'
+import { leave } from '../frames/subscribe.ts'
+import { Transactions } from '../frames/transactions.ts'
+import type { Identity } from '../ports/access.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
+import { encodeFrame } from '../stomp/encoder.ts'
+import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
+import { lay } from '../stomp/framing.ts'
+import { Parser } from '../stomp/parser.ts'
+import { Deadline } from './deadline.ts'
+import { Liveness } from './liveness.ts'
+import type { NodeParts } from './node.ts'
+import { Outbox } from './outbox.ts'
+import type { Rate } from './quotas.ts'
+import type { Transport } from './transport.ts'
+
+/** What a frame costs beside its body while it is under way, bytes. */
+const FRAME_OVERHEAD = 512
+/** A user over the rate is not read from; after so much of it without a break it is told so. */
+const RATE_PATIENCE_MS = 10_000
+const RATE_BREAK_MS = 1000
+/** How long before its end a token's owner is told. */
+const EXPIRY_NOTICE_MS = 30_000
+/** How long a connection that ends may take to read what was written. */
+const CLOSE_MS = 5000
+
+/** After DISCONNECT or ERROR whatever still arrives is dropped. */
+const closing: FrameHandler = () => ({})
+
+/** One STOMP connection: bytes in, frames to their handlers, answers and messages out, until it ends. */
+export class Connection implements FrameConnection {
+  readonly around: NodeParts
+  readonly session: string
+  readonly framing
+  readonly address: string
+  readonly outlet: Outbox
+  readonly subscriptions = new Map<string, Subscribed>()
+  readonly transactions: Transactions
+  /** Before it is agreed, answers are written as every version reads them. */
+  version: Version = '1.0'
+  readonly #transport: Transport
+  readonly #parser: Parser
+  readonly #liveness: Liveness
+  readonly #logger: Logger
+  #identity: Identity | undefined
+  #rate: Rate | undefined
+  #state: FrameHandler = connecting
+  /** CONNECT is being checked: later frames are in a version that is not known yet. */
+  #authenticating = false
+  #failed = false
+  /** Work that had to be done in order was refused; what follows it must not be done before ERROR says so. */
+  #refused = false
+  #draining = false
+  #gone = false
+  #paused = false
+  #received = 0
+  #notices = 0
+  readonly #started = Date.now()
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #lanes = new Map<RoomId, Promise<unknown>>()
+  readonly #expiry = new Deadline()
+  readonly #notice = new Deadline()
+  readonly #advance = (): void => this.#read()
+  #throttle: { since: number; last: number; timer?: NodeJS.Timeout } | undefined
+
+  constructor(transport: Transport, around: NodeParts, session: string) {
+    const { config } = around
+    this.around = around
+    this.session = session
+    this.framing = transport.framing
+    this.address = transport.address
+    this.#transport = transport
+    this.#logger = around.logger
+    this.#parser = new Parser({
+      bodyBytes: config.BODY_BYTES,
+      headers: config.HEADERS,
+      headerBytes: config.HEADER_BYTES,
+    })
+    this.transactions = new Transactions({ most: config.TRANSACTIONS, bytes: config.TRANSACTION_BYTES })
+    this.outlet = new Outbox({ transport, turn: around.turn, meter: around.meter, highWater: config.OUTBOX_BYTES })
+    this.#liveness = new Liveness({ pings: transport.pings, interval: config.HEART_BEAT, grain: around.grain })
+  }
+
+  get identity(): Identity {
+    return this.#identity!
+  }
+
+  /** The user once logged in. */
+  get user(): string | undefined {
+    return this.#identity?.user
+  }
+
+  // ── Bytes in ──
+
+  /** Bytes have arrived, in whatever form: a sign of life, and before CONNECTED there may be only so many. */
+  heard(bytes: number): void {
+    this.#liveness.heard(Date.now())
+    if (this.#identity || this.#failed) return
+    this.#received += bytes
+    if (this.#received > this.around.config.LOGIN_BYTES) this.fail(fail('FRAME_TOO_LARGE', 'before CONNECTED'))
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#state === closing) return
+    this.#parser.push(chunk)
+    this.#read()
+  }
+
+  /** The socket has taken all that was written. */
+  drained(): void {
+    this.outlet.drained()
+  }
+
+  #read(): void {
+    while (this.#state !== closing && !this.#held()) {
+      let frame: Frame | undefined
+      try {
+        frame = this.#parser.read()
+      } catch (error) {
+        return this.fail(error as HoofbeatError)
+      }
+      if (!frame) break
+      this.around.meter.add('framesIn', 1, frame.command)
+      this.#handle(frame)
+    }
+    this.#setReading()
+  }
+
+  /** Whether no frame may be taken now: that is the backpressure, from the log to the client's socket. */
+  #held(): boolean {
+    if (this.#state === closing) return false
+    const { config, intake } = this.around
+    if (intake.full) intake.whenRoom(this.#advance)
+    if (this.#authenticating || this.#draining) return true
+    return this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full || this.#throttled()
+  }
+
+  #setReading(): void {
+    const held = this.#held()
+    if (held === this.#paused) return
+    this.#paused = held
+    if (held) this.#transport.pause()
+    else this.#transport.resume()
+  }
+
+  #handle(frame: Frame): void {
+    if (this.#state === closing) return
+    const receipt = this.#state === connecting ? undefined : frame.headers.get('receipt')
+    try {
+      const outcome = this.#state(this, frame)
+      if (outcome instanceof Promise) this.#follow(frame, outcome, receipt)
+      else this.#done(outcome, receipt)
+    } catch (error) {
+      this.fail(toHoofbeatError(error), receipt)
+    }
+  }
+
+  #follow(frame: Frame, outcome: Promise<Outcome>, receipt: string | undefined): void {
+    const bytes = FRAME_OVERHEAD + frame.body.length
+    this.around.intake.add(bytes)
+    if (this.#state === connecting) this.#authenticating = true
+    if (frame.command === 'DISCONNECT') this.#state = closing
+    const followed = outcome
+      .then(
+        result => this.#done(result, receipt),
+        (error: unknown) => this.fail(toHoofbeatError(error), receipt),
+      )
+      .finally(() => {
+        this.#underWay.delete(followed)
+        this.around.intake.remove(bytes)
+        this.#authenticating = false
+        this.#read()
+      })
+    this.#underWay.add(followed)
+  }
+
+  /** The RECEIPT comes when the frame's work is done: for a SEND, after its append is durable. */
+  #done(outcome: Outcome, receipt: string | undefined): void {
+    if (this.#failed) return
+    if (receipt !== undefined) this.#answer('RECEIPT', { 'receipt-id': receipt, ...outcome.headers })
+    if (outcome.close) this.#end(1000)
+  }
+
+  // ── What handlers use ──
+
+  login({ version, identity, heartBeat }: Login): void {
+    if (this.#failed || this.#gone) return
+    this.#rate = this.around.quotas.login(identity.user)
+    this.#identity = identity
+    this.version = version
+    this.#parser.version = version
+    this.#state = connected
+    this.#liveness.agree(heartBeat.send, heartBeat.receive)
+    this.#answer('CONNECTED', {
+      version,
+      session: this.session,
+      server: this.around.server,
+      'heart-beat': heartBeat.header,
+      'user-name': identity.user,
+    })
+    this.#watchExpiry()
+    this.#logger.info({ connection: this.session, user: identity.user, version }, 'connected')
+  }
+
+  renew(identity: Identity): void {
+    this.#identity = identity
+    this.#watchExpiry()
+  }
+
+  inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T> {
+    const before = this.#lanes.get(room) ?? Promise.resolve()
+    const after = before.then(() => {
+      if (this.#failed || this.#refused) throw fail('NOT_CONNECTED')
+      return work()
+    })
+    const lane = after.then(
+      () => {},
+      () => (this.#refused = true),
+    )
+    this.#lanes.set(room, lane)
+    void lane.then(() => this.#lanes.get(room) === lane && this.#lanes.delete(room))
+    return after
+  }
+
+  async append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
+    const started = performance.now()
+    try {
+      return await this.around.log.append(room, records)
+    } catch (error) {
+      if (error instanceof HoofbeatError && error.code === 'NO_SUCH_ROOM') this.around.rooms.forget(room)
+      throw error
+    } finally {
+      this.around.meter.observe('append', (performance.now() - started) / 1000)
+    }
+  }
+
+  spend(): void {
+    this.#rate!.spend()
+  }
+
+  mayMakeRoom(): boolean {
+    return this.around.quotas.mayMakeRoom(this.identity.user, this.address)
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+  }
+
+  // ── Time ──
+
+  /** Called every `grain` ms. */
+  tick(now: number): void {
+    if (this.#state === closing) return
+    const { config } = this.around
+    if (!this.#identity && now - this.#started >= config.LOGIN_TIMEOUT) return this.fail(fail('LOGIN_TIMEOUT'))
+    // No deadline of the client's runs while it is the server that does not read.
+    if (this.#paused) this.#liveness.heard(now)
+    if (this.outlet.stuckFor(now) >= config.STALL_SECONDS * 1000) {
+      this.#logger.warn({ connection: this.session, user: this.user, waiting: this.outlet.size }, 'stalled')
+      this.fail(fail('STALLED'))
+      return this.#transport.destroy()
+    }
+    const pulse = this.#liveness.tick(now, this.outlet.lastWrite)
+    if (pulse === 'dead') this.fail(fail('HEART_BEAT_LOST'))
+    else if (pulse === 'ping') this.#transport.ping()
+    else if (pulse === 'beat') this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
+  }
+
+  #watchExpiry(): void {
+    const { expires } = this.identity
+    this.#clearTimers()
+    this.outlet.beforeWrite = () => {}
+    if (expires === undefined) return
+    const expire = (): void => {
+      if (this.#failed) return
+      this.outlet.dropMessages()
+      this.fail(fail('TOKEN_EXPIRED'))
+    }
+    this.#expiry.set(expires, expire)
+    this.#notice.set(expires - EXPIRY_NOTICE_MS, () => this.tell('token-expiring', { expires: String(expires) }))
+    // A timer may be late; what would be written after the token's end is not.
+    this.outlet.beforeWrite = () => {
+      if (Date.now() >= expires) expire()
+    }
+  }
+
+  #throttled(): boolean {
+    const wait = this.#rate?.wait() ?? 0
+    if (wait === 0) return false
+    const now = Date.now()
+    if (!this.#throttle || now - this.#throttle.last > RATE_BREAK_MS) this.#throttle = { since: now, last: now }
+    this.#throttle.last = now
+    if (now - this.#throttle.since >= RATE_PATIENCE_MS) {
+      this.fail(fail('RATE_LIMITED', undefined, { headers: { 'retry-after-ms': String(wait) } }))
+      return false
+    }
+    this.#throttle.timer ??= setTimeout(() => {
+      delete this.#throttle?.timer
+      this.#read()
+    }, wait)
+    return true
+  }
+
+  // ── Out ──
+
+  #answer(command: string, headers: Readonly<Record<string, string>>, body: Buffer = EMPTY): void {
+    this.around.meter.add('framesOut', 1, command)
+    this.outlet.answer(lay(this.framing, encodeFrame(command, Object.entries(headers), body, this.version), true))
+  }
+
+  /** Tells the user's own queue `session`, if this connection subscribed to it. */
+  tell(type: string, headers: Readonly<Record<string, string>>): void {
+    for (const [id, { destination }] of this.subscriptions) {
+      if (destination !== '/user/queue/session') continue
+      const messageId = `${this.session}-${++this.#notices}`
+      this.#answer('MESSAGE', { subscription: id, destination, 'message-id': messageId, type, ...headers })
+    }
+  }
+
+  // ── The end ──
+
+  fail(error: HoofbeatError, receipt?: string): void {
+    if (this.#failed || this.#gone) return
+    this.#failed = true
+    this.around.meter.add('errors', 1, error.code)
+    const fields = { connection: this.session, user: this.user, code: error.code }
+    if (error.code === 'INTERNAL') this.#logger.error({ ...fields, err: error.cause }, error.message)
+    else this.#logger.info({ ...fields, err: error.cause }, error.message)
+    this.#leaveRooms()
+    this.outlet.dropMessages()
+    const { advice } = errors[error.code]
+    const headers = {
+      code: error.code,
+      message: error.message,
+      ...(receipt === undefined ? {} : { 'receipt-id': receipt }),
+      ...error.headers,
+      'content-type': 'text/plain',
+    }
+    this.#answer('ERROR', headers, Buffer.from(advice))
+    this.#end(error.code === 'DRAINING' ? 1012 : error.code === 'INTERNAL' ? 1011 : 1008)
+  }
+
+  /** Nothing is taken any more; what was written is flushed, then the transport closes. */
+  #end(code: number): void {
+    this.#state = closing
+    this.#leaveRooms()
+    this.#clearTimers()
+    this.outlet.finish(() => this.#transport.close(code))
+    this.#expiry.set(Date.now() + CLOSE_MS, () => this.#transport.destroy())
+    this.#setReading()
+  }
+
+  #leaveRooms(): void {
+    for (const subscribed of this.subscriptions.values()) leave(subscribed)
+    this.subscriptions.clear()
+  }
+
+  #clearTimers(): void {
+    this.#expiry.clear()
+    this.#notice.clear()
+    clearTimeout(this.#throttle?.timer)
+  }
+
+  /** The node goes: what is under way is settled, then the client is sent elsewhere. */
+  async drain(retryAfterMs: number, settle: Promise<unknown>): Promise<void> {
+    const headers = { 'retry-after-ms': retryAfterMs.toFixed(0) }
+    this.tell('draining', headers)
+    this.#draining = true
+    this.#setReading()
+    await Promise.race([this.settled(), settle])
+    this.fail(fail('DRAINING', undefined, { headers }))
+  }
+
+  /** The transport is gone. Frames that had been taken go on to their end. */
+  closed(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#state = closing
+    this.#leaveRooms()
+    this.#clearTimers()
+    this.around.intake.forget(this.#advance)
+    this.#logger.info({ connection: this.session, user: this.user }, 'closed')
+  }
+}

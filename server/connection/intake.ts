@@ -1,0 +1,40 @@
+/** The bytes of all frames that a node has taken in and not settled, bounded: past `most` no connection is read from. */
+export class Intake {
+  readonly #most: number
+  #bytes = 0
+  #waiting = new Set<() => void>()
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get full(): boolean {
+    return this.#bytes >= this.#most
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  /** Settles `bytes`; whoever waited is called when there is room. */
+  remove(bytes: number): void {
+    this.#bytes -= bytes
+    if (this.full || this.#waiting.size === 0) return
+    const waiting = this.#waiting
+    this.#waiting = new Set()
+    for (const listener of waiting) listener()
+  }
+
+  /** Calls `listener` once when there is room; the same listener is kept once. */
+  whenRoom(listener: () => void): void {
+    this.#waiting.add(listener)
+  }
+
+  forget(listener: () => void): void {
+    this.#waiting.delete(listener)
+  }
+}

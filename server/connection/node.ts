@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import type { Config } from '../config.ts'
+import { fail, toHoofbeatError } from '../errors.ts'
+import { Hub } from '../fanout/hub.ts'
+import { Rooms } from '../fanout/rooms.ts'
+import type { Surroundings } from '../frames/connection.ts'
+import type { Access } from '../ports/access.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { RoomLog } from '../ports/room-log.ts'
+import { Connection } from './connection.ts'
+import { Intake } from './intake.ts'
+import { Quotas } from './quotas.ts'
+import type { Transport } from './transport.ts'
+import { Turn } from './turn.ts'
+
+/** What all connections of a node share. */
+export interface NodeParts extends Surroundings {
+  readonly log: RoomLog
+  readonly logger: Logger
+  readonly quotas: Quotas
+  readonly intake: Intake
+  readonly turn: Turn
+  /** CONNECTED's `server` header. */
+  readonly server: string
+  /** How often deadlines are looked at, ms. */
+  readonly grain: number
+}
+
+export interface NodeOptions {
+  readonly config: Config
+  readonly log: RoomLog
+  readonly access: Access
+  readonly meter: Meter
+  readonly logger: Logger
+  readonly version: string
+}
+
+/** A draining node sends its clients elsewhere at this pace, so that they do not all arrive there at once. */
+const DRAIN_MS_PER_CONNECTION = 2
+
+/** The bridge of one process: takes transports, runs a STOMP connection on each, and drains. */
+export class Node {
+  readonly #parts: NodeParts
+  readonly #connections = new Set<Connection>()
+  readonly #ticking: NodeJS.Timeout
+  draining = false
+  #whenEmpty: (() => void) | undefined
+
+  constructor({ config, log, access, meter, logger, version }: NodeOptions) {
+    const grain = Math.min(1000, Math.ceil(config.HEART_BEAT / 10), Math.ceil(config.LOGIN_TIMEOUT / 4))
+    this.#parts = {
+      config,
+      log,
+      access,
+      meter,
+      logger,
+      grain,
+      hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES }),
+      rooms: new Rooms(log, config.ROOMS),
+      quotas: new Quotas(config),
+      intake: new Intake(config.LOG_QUEUE_BYTES),
+      turn: new Turn(),
+      server: `hoofbeat/${version}`,
+    }
+    this.#ticking = setInterval(() => this.#tick(), grain)
+    this.#ticking.unref()
+  }
+
+  /** What there is now. */
+  gauges(): { connections: number; subscriptions: number; rooms: number; outboxBytes: number; unsettledBytes: number } {
+    let subscriptions = 0
+    let outboxBytes = 0
+    for (const connection of this.#connections) {
+      subscriptions += connection.subscriptions.size
+      outboxBytes += connection.outlet.size
+    }
+    const { hub, intake } = this.#parts
+    return {
+      connections: this.#connections.size,
+      subscriptions,
+      rooms: hub.rooms,
+      outboxBytes,
+      unsettledBytes: intake.bytes,
+    }
+  }
+
+  /** Starts a connection on `transport`; one too many gets its ERROR at once. The transport calls `closed` in the end. */
+  accept(transport: Transport): Connection {
+    const connection = new Connection(transport, this.#parts, randomBytes(12).toString('base64url'))
+    this.#parts.meter.add('connections')
+    const { quotas } = this.#parts
+    try {
+      if (this.draining) throw fail('DRAINING')
+      quotas.arrive(transport.address)
+    } catch (error) {
+      connection.fail(toHoofbeatError(error))
+      return connection
+    }
+    this.#connections.add(connection)
+    return connection
+  }
+
+  /** A connection's transport is gone. */
+  closed(connection: Connection): void {
+    connection.closed()
+    if (this.#connections.delete(connection)) this.#parts.quotas.leave(connection.address, connection.user)
+    if (this.#connections.size === 0) this.#whenEmpty?.()
+  }
+
+  /**
+   * Tells every client to go elsewhere, settles what is under way, and ends the connections. Resolves when all are
+   * closed, at the latest after DRAIN_SECONDS.
+   */
+  async drain(): Promise<void> {
+    this.draining = true
+    const most = this.#parts.config.DRAIN_SECONDS * 1000
+    const spread = Math.min(most, this.#connections.size * DRAIN_MS_PER_CONNECTION)
+    const late = Promise.withResolvers<void>()
+    const timeout = setTimeout(late.resolve, most)
+    const drains = Array.from(this.#connections, connection => connection.drain(Math.random() * spread, late.promise))
+    await Promise.all(drains)
+    await Promise.race([this.#empty(), late.promise])
+    clearTimeout(timeout)
+    clearInterval(this.#ticking)
+    this.#parts.hub.close()
+  }
+
+  /** Resolves when no connection is left. */
+  async #empty(): Promise<void> {
+    if (this.#connections.size === 0) return
+    await new Promise<void>(resolve => (this.#whenEmpty = resolve))
+  }
+
+  #tick(): void {
+    const now = Date.now()
+    for (const connection of this.#connections) connection.tick(now)
+  }
+}

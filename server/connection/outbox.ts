@@ -1,0 +1,134 @@
+import type { Outlet } from '../fanout/subscription.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { Transport } from './transport.ts'
+import type { Turn } from './turn.ts'
+
+/** Parts are joined into writes of about this size: few system calls, and little that cannot be dropped any more. */
+const WRITE_BYTES = 64 * 1024
+
+/**
+ * What waits for a connection's transport: whole frames, written once an event-loop turn, all that gathered at once. At
+ * most about 64 KiB are in the socket's own stream; the rest is here, where MESSAGE frames can still be dropped.
+ */
+export class Outbox implements Outlet {
+  readonly #transport: Transport
+  readonly #turn: Turn
+  readonly #meter: Meter
+  readonly #highWater: number
+  #parts: Buffer[] = []
+  #bytes = 0
+  /** Those of the parts that are no MESSAGE frames. */
+  readonly #answers = new Set<Buffer>()
+  #scheduled = false
+  #listeners: (() => void)[] = []
+  #finished: (() => void) | undefined
+  /** When the socket last took something, or something came to wait, epoch ms. */
+  #progress = 0
+  /** Called before anything is written. */
+  beforeWrite: () => void = () => {}
+  /** When something was last handed to the socket, epoch ms. */
+  lastWrite = Date.now()
+  readonly #flush = (): void => this.flush()
+
+  constructor(options: { transport: Transport; turn: Turn; meter: Meter; highWater: number }) {
+    this.#transport = options.transport
+    this.#turn = options.turn
+    this.#meter = options.meter
+    this.#highWater = options.highWater
+  }
+
+  /** Bytes that wait, in the socket's stream too. */
+  get size(): number {
+    return this.#bytes + this.#transport.buffered
+  }
+
+  get open(): boolean {
+    return this.size < this.#highWater
+  }
+
+  /** For how many ms the socket has taken nothing of what waits. */
+  stuckFor(now: number): number {
+    return this.size === 0 ? 0 : now - this.#progress
+  }
+
+  push(bytes: Buffer, frames: number): void {
+    this.#meter.add('deliveries', frames)
+    this.#add(bytes)
+  }
+
+  /** Takes a frame that is no MESSAGE: it is never dropped. */
+  answer(bytes: Buffer): void {
+    this.#answers.add(bytes)
+    this.#add(bytes)
+  }
+
+  #add(bytes: Buffer): void {
+    if (this.#bytes === 0 && this.#transport.buffered === 0) this.#progress = Date.now()
+    this.#parts.push(bytes)
+    this.#bytes += bytes.length
+    this.#schedule()
+  }
+
+  whenOpen(listener: () => void): void {
+    this.#listeners.push(listener)
+    this.#schedule()
+  }
+
+  /** Drops the MESSAGE frames that wait. */
+  dropMessages(): void {
+    this.#parts = this.#parts.filter(part => this.#answers.has(part))
+    this.#bytes = this.#parts.reduce((sum, part) => sum + part.length, 0)
+  }
+
+  /** Calls `finished` when all has been handed to the socket. */
+  finish(finished: () => void): void {
+    this.#finished = finished
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#turn.schedule(this.#flush)
+  }
+
+  /** The socket has taken all that was written. */
+  drained(): void {
+    this.#progress = Date.now()
+    this.flush()
+  }
+
+  /** Writes what the socket takes now. */
+  flush(): void {
+    this.#scheduled = false
+    this.beforeWrite()
+    let at = 0
+    while (at < this.#parts.length && !this.#transport.full) at = this.#write(at)
+    if (at === this.#parts.length) {
+      this.#parts = []
+      this.#bytes = 0
+      this.#answers.clear()
+    } else this.#parts.splice(0, at)
+    if (this.#listeners.length > 0 && this.size < this.#highWater / 2) this.#call()
+    if (this.#finished && this.#parts.length === 0) this.#finished()
+  }
+
+  /** Writes parts from `at` on as one piece; returns where it ended. */
+  #write(at: number): number {
+    let to = at + 1
+    let length = this.#parts[at]!.length
+    while (to < this.#parts.length && length + this.#parts[to]!.length <= WRITE_BYTES)
+      length += this.#parts[to++]!.length
+    this.#transport.write(to === at + 1 ? this.#parts[at]! : Buffer.concat(this.#parts.slice(at, to), length))
+    this.#bytes -= length
+    this.#meter.add('bytesOut', length)
+    this.lastWrite = this.#progress = Date.now()
+    return to
+  }
+
+  #call(): void {
+    const listeners = this.#listeners
+    this.#listeners = []
+    for (const listener of listeners) listener()
+  }
+}

@@ -1,0 +1,95 @@
+import type { Config } from '../config.ts'
+import { fail } from '../errors.ts'
+
+type Limits = Pick<
+  Config,
+  'CONNECTIONS_PER_USER' | 'CONNECTIONS_PER_ADDRESS' | 'CONNECTIONS_WAITING' | 'ROOMS_PER_MINUTE' | 'SENDS_PER_SECOND'
+>
+
+/** SENDs of one user on this node: `rate` a second on average, a second's worth at once. Shared by its connections. */
+export class Rate {
+  readonly #rate: number
+  #tokens: number
+  #filled = Date.now()
+
+  constructor(rate: number) {
+    this.#rate = rate
+    this.#tokens = rate
+  }
+
+  /** Takes one, on credit if need be. */
+  spend(): void {
+    this.#fill()
+    this.#tokens -= 1
+  }
+
+  /** How many ms until there is one again; 0: now. */
+  wait(): number {
+    this.#fill()
+    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#rate) * 1000)
+  }
+
+  #fill(): void {
+    const now = Date.now()
+    this.#tokens = Math.min(this.#rate, this.#tokens + (Math.max(now - this.#filled, 0) / 1000) * this.#rate)
+    this.#filled = now
+  }
+}
+
+/** What a node allows each user and each address. */
+export class Quotas {
+  readonly #limits: Limits
+  #waiting = 0
+  readonly #addresses = new Map<string, number>()
+  readonly #users = new Map<string, { connections: number; readonly rate: Rate }>()
+  #minute = 0
+  readonly #roomsMade = new Map<string, number>()
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  /** A connection from `address` that has not logged in; throws TOO_MANY_CONNECTIONS and counts nothing then. */
+  arrive(address: string): void {
+    const connections = this.#addresses.get(address) ?? 0
+    if (this.#waiting >= this.#limits.CONNECTIONS_WAITING) throw fail('TOO_MANY_CONNECTIONS', 'waiting to log in')
+    if (connections >= this.#limits.CONNECTIONS_PER_ADDRESS) throw fail('TOO_MANY_CONNECTIONS', 'from this address')
+    this.#waiting++
+    this.#addresses.set(address, connections + 1)
+  }
+
+  /** One that arrived logs in; throws TOO_MANY_CONNECTIONS. Returns the user's rate. */
+  login(user: string): Rate {
+    const known = this.#users.get(user) ?? { connections: 0, rate: new Rate(this.#limits.SENDS_PER_SECOND) }
+    if (known.connections >= this.#limits.CONNECTIONS_PER_USER) throw fail('TOO_MANY_CONNECTIONS', 'of this user')
+    known.connections++
+    this.#users.set(user, known)
+    this.#waiting--
+    return known.rate
+  }
+
+  /** One that arrived has gone; `user` if it had logged in. */
+  leave(address: string, user: string | undefined): void {
+    const connections = this.#addresses.get(address)! - 1
+    if (connections === 0) this.#addresses.delete(address)
+    else this.#addresses.set(address, connections)
+    if (user === undefined) {
+      this.#waiting--
+      return
+    }
+    const known = this.#users.get(user)!
+    if (--known.connections === 0) this.#users.delete(user)
+  }
+
+  /** Whether `user` at `address` may make one more room in this minute; counts it if so. */
+  mayMakeRoom(user: string, address: string): boolean {
+    const minute = Math.floor(Date.now() / 60_000)
+    if (minute !== this.#minute) this.#roomsMade.clear()
+    this.#minute = minute
+    const makers = [`user ${user}`, `address ${address}`]
+    const made = (maker: string): number => this.#roomsMade.get(maker) ?? 0
+    if (makers.some(maker => made(maker) >= this.#limits.ROOMS_PER_MINUTE)) return false
+    for (const maker of makers) this.#roomsMade.set(maker, made(maker) + 1)
+    return true
+  }
+}

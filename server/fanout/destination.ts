@@ -1,0 +1,29 @@
+import { fail } from '../errors.ts'
+import type { Epoch, Offset, Position, RoomId } from '../ports/room-log.ts'
+
+/** Where a frame is addressed to. */
+export type Destination =
+  | { readonly kind: 'room'; readonly room: RoomId }
+  | { readonly kind: 'queue'; readonly queue: 'session' }
+  | { readonly kind: 'renew' }
+
+const ROOM = /^\/topic\/([A-Za-z0-9._\-/:]{1,120})$/
+
+/** Reads a `destination` header; throws BAD_DESTINATION. */
+export const parseDestination = (text: string): Destination => {
+  const room = ROOM.exec(text)?.[1]
+  if (room !== undefined) return { kind: 'room', room }
+  if (text === '/user/queue/session') return { kind: 'queue', queue: 'session' }
+  if (text === '/session/renew') return { kind: 'renew' }
+  throw fail('BAD_DESTINATION', text.slice(0, 200))
+}
+
+export const destinationOf = (room: RoomId): string => `/topic/${room}`
+
+export const messageId = (epoch: Epoch, offset: Offset): string => `${epoch}-${offset}`
+
+/** Reads a message-id of ours; undefined where it is none. */
+export const parseMessageId = (text: string): Position | undefined => {
+  const match = /^([A-Za-z0-9]{1,64})-(\d{1,19})$/.exec(text)
+  return match ? { epoch: match[1]!, offset: BigInt(match[2]!) } : undefined
+}

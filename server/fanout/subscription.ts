@@ -1,0 +1,136 @@
+import type { HoofbeatError } from '../errors.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { Epoch, Offset } from '../ports/room-log.ts'
+import type { Batch } from './batch.ts'
+import { messageId } from './destination.ts'
+import type { LocalRoom } from './local-room.ts'
+import type { Style } from './style.ts'
+
+/** What the fan-out sees of a connection: a place for finished frames that says when it has had enough. */
+export interface Outlet {
+  /** Whether it takes more now. */
+  readonly open: boolean
+  /** Takes MESSAGE frames, finished and laid out. Never refuses; look at `open` first. */
+  push(bytes: Buffer, frames: number): void
+  /** Calls `listener` once, in a later turn, when little enough waits in it. */
+  whenOpen(listener: () => void): void
+}
+
+export interface SubscriptionOptions {
+  readonly style: Style
+  readonly outlet: Outlet
+  readonly meter: Meter
+  /** Most unacknowledged messages in flight; absent in ack mode auto. */
+  readonly window?: number
+  /** In mode client an acknowledgement counts for all messages before it too. */
+  readonly cumulative?: boolean
+  /** The room is gone, or its log cannot be read: the subscription has ended by itself. */
+  readonly onEnd: (error: HoofbeatError) => void
+}
+
+/**
+ * One client's subscription to a room. It is either live, when the hub hands it every batch as it comes, or it is
+ * behind, when `catch-up.ts` brings it from `next` to where live is. `next` is the only place it keeps: it moves with
+ * every frame pushed and never back, so nothing is delivered twice and nothing left out, however often it changes over.
+ */
+export class Subscription {
+  readonly options: SubscriptionOptions
+  readonly room: LocalRoom
+  epoch: Epoch
+  next: Offset
+  live = false
+  ended = false
+  /** Whether the catch-up has it in hand; then it must not be given to it again. */
+  catchingUp = false
+  /** Whether it has had the room's recent records filled backwards for it; that is tried once. */
+  extended = false
+  /** How many records of this room make a page; learnt from the pages read. */
+  pageRecords = 100
+  /** Header lines that the next MESSAGE must carry: something was missed. */
+  #notice = ''
+  /** Ids of messages in flight, oldest first. */
+  readonly #unacked = new Set<string>()
+  #lastAcked = -1n
+
+  readonly #onLeave: () => void
+
+  constructor(room: LocalRoom, next: Offset, options: SubscriptionOptions, onLeave: () => void) {
+    this.room = room
+    this.epoch = room.epoch
+    this.next = next
+    this.options = options
+    this.#onLeave = onLeave
+  }
+
+  /** How many more messages may be in flight. */
+  get credit(): number {
+    const { window } = this.options
+    return window === undefined ? Infinity : window - this.#unacked.size
+  }
+
+  /** Called by the hub for a live subscription, with the batch that follows what it has had. */
+  deliver(batch: Batch): void {
+    if (this.options.outlet.open && this.take(batch, 0) === batch.records.length) return
+    this.options.meter.add(this.credit > 0 ? 'slowSubscribers' : 'windowFull')
+    this.room.fallBehind(this)
+  }
+
+  /** Pushes the records of `batch` from index `from` on as far as the window lets it; returns the index it got to. */
+  take(batch: Batch, from: number): number {
+    const { outlet, style } = this.options
+    const all = batch.records.length
+    const to = Math.min(all, from + this.credit)
+    if (to <= from) return from
+    const whole = from === 0 && to === all && this.#notice === ''
+    outlet.push(whole ? batch.bytes(style) : batch.slice(style, from, to, this.#notice), to - from)
+    this.#notice = ''
+    this.next = to === all ? batch.next : batch.records[to]!.offset
+    if (style.acks)
+      for (const { offset } of batch.records.slice(from, to)) this.#unacked.add(messageId(this.epoch, offset))
+    return to
+  }
+
+  /** The log broke off between what this had and `next`: go on there and say so. */
+  resume(epoch: Epoch, next: Offset): void {
+    this.epoch = epoch
+    this.next = next
+    this.announce(false)
+  }
+
+  /** Puts whether everything was there onto the next MESSAGE: for who asked for no RECEIPT, and after a break. */
+  announce(recovered: boolean): void {
+    this.#notice = `recovered:${recovered}\n${recovered ? '' : `first:${messageId(this.epoch, this.next)}\n`}`
+  }
+
+  /** Takes a message off the window. False: no such message waits for an acknowledgement here. */
+  acknowledge(id: string): boolean {
+    if (!this.#unacked.has(id)) return this.options.cumulative === true && this.#isBehindAcked(id)
+    if (this.options.cumulative) {
+      for (const earlier of this.#unacked) {
+        this.#unacked.delete(earlier)
+        if (earlier === id) break
+      }
+      this.#lastAcked = offsetOf(id)
+    } else this.#unacked.delete(id)
+    if (!this.live) this.room.catchUp(this)
+    return true
+  }
+
+  holds(id: string): boolean {
+    return this.#unacked.has(id)
+  }
+
+  /** Cumulative acknowledgements may arrive out of order: what an earlier one has covered is no error. */
+  #isBehindAcked(id: string): boolean {
+    return id.startsWith(`${this.epoch}-`) && offsetOf(id) <= this.#lastAcked
+  }
+
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    this.room.leave(this)
+    this.#onLeave()
+  }
+}
+
+const offsetOf = (id: string): Offset => BigInt(id.slice(id.indexOf('-') + 1))

@@ -1,0 +1,64 @@
+import { fail } from '../errors.ts'
+import { isReserved } from '../fanout/batch.ts'
+import { messageId, parseDestination } from '../fanout/destination.ts'
+import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
+import type { Frame } from '../stomp/frame.ts'
+import { DONE, type Connection, type FrameHandler, type Outcome } from './connection.ts'
+import { required } from './headers.ts'
+import { renew } from './renew.ts'
+
+const LONGEST_KEY = 64
+
+/** SEND: to a room, into its log (or into a transaction); to /session/renew, a new token. */
+export const send: FrameHandler = (connection, frame) => {
+  const text = required(frame, 'destination')
+  const destination = parseDestination(text)
+  if (destination.kind === 'renew') return renew(connection, frame)
+  if (destination.kind !== 'room') throw fail('BAD_DESTINATION', `nobody can send to ${text}`)
+  const { room } = destination
+  const record = recordOf(connection.identity.user, frame)
+  const transaction = frame.headers.get('transaction')
+  connection.spend()
+  if (transaction === undefined) return sendNow(connection, room, record)
+  connection.transactions.parkSend(transaction, room, record)
+  return DONE
+}
+
+const sendNow = async (connection: Connection, room: RoomId, record: NewRecord): Promise<Outcome> => {
+  const { access } = connection.around
+  const { settled } = await appendInOrder(connection, room, [record], access.maySend(connection.identity, room, record))
+  // The RECEIPT comes only when the record is durable.
+  const [position] = await settled
+  return { headers: { 'message-id': messageId(position!.epoch, position!.offset) } }
+}
+
+/**
+ * Appends `records` after all earlier work for `room`, if `allowed`. Resolves once the append has been called, which fixes
+ * the order: the next frame for the room may start then, and only the receipt waits for `settled`.
+ */
+export const appendInOrder = (
+  connection: Connection,
+  room: RoomId,
+  records: readonly NewRecord[],
+  allowed: Promise<boolean>,
+): Promise<{ settled: Promise<Position[]> }> => {
+  // Where earlier work fails this one never asks; its refusal is then nobody's.
+  allowed.catch(() => {})
+  return connection.inOrder(room, async () => {
+    if (!(await allowed)) throw fail('FORBIDDEN', `to send to ${room}`)
+    const { rooms } = connection.around
+    if (!rooms.has(room)) await rooms.ensure(room, () => connection.mayMakeRoom())
+    return { settled: connection.append(room, records) }
+  })
+}
+
+const recordOf = (sender: string, frame: Frame): NewRecord => {
+  const headers = new Map<string, string>()
+  for (const [name, value] of frame.headers) if (!isReserved(name)) headers.set(name, value)
+  const key = frame.headers.get('idempotency-key')
+  if (key === undefined) return { sender, headers, body: frame.body }
+  if (key === '' || key.length > LONGEST_KEY) {
+    throw fail('BAD_HEADER', `idempotency-key takes 1 to ${LONGEST_KEY} characters`)
+  }
+  return { sender, headers, body: frame.body, key }
+}

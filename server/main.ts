@@ -1,0 +1,179 @@
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import { pino, type Logger } from 'pino'
+import packageJson from '../package.json' with { type: 'json' }
+import { ConfigError, readConfig, type Config } from './config.ts'
+import { Node } from './connection/node.ts'
+import { openAccess } from './drivers/open.ts'
+import { tokenAccess } from './drivers/token.ts'
+import { healthRoutes } from './http/health.ts'
+import { createMetrics } from './http/metrics.ts'
+import { pageRoutes } from './http/page.ts'
+import { buildHttp } from './http/server.ts'
+import { readTls } from './http/tls.ts'
+import type { Access } from './ports/access.ts'
+import type { Driver } from './ports/driver.ts'
+import type { RoomLog } from './ports/room-log.ts'
+import { isLoopback, originCheck } from './transport/origin.ts'
+import { tcpServer } from './transport/tcp.ts'
+import { webSocketRoutes } from './transport/websocket.ts'
+
+/** Framing, command line and line ends of a frame, beside its headers and body. */
+const FRAME_SLACK = 1024
+
+export interface Running {
+  /** The page's URL. */
+  readonly url: string
+  readonly port: number
+  /** Of plain STOMP; undefined: none. */
+  readonly stompPort: number | undefined
+  /** Stops accepting, sends clients elsewhere, settles appends, closes. */
+  stop(): Promise<void>
+}
+
+/** Starts a node: drivers, bridge, HTTP, listening. Rejects with what is wrong, having freed what it had opened. */
+export const start = async (config: Config, logger: Logger): Promise<Running> => {
+  const tls = await readTls(config)
+  const log = await openLog(config, logger)
+  const access = openAccessDriver(config, logger)
+  const closeDrivers = async (): Promise<void> => {
+    await access.close()
+    await log.close()
+  }
+  try {
+    if (config.ROOM_NAMES) await log.port.create(config.ROOM_NAMES)
+    const metrics = createMetrics(() => node.gauges())
+    const version = packageJson.version
+    const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
+    const app = buildHttp({ config, logger, tls })
+    const checks = { log: (timeout: number) => log.check(timeout), access: (timeout: number) => access.check(timeout) }
+    healthRoutes(app, { checks, draining: () => node.draining, logger })
+    metrics.routes(app)
+    pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
+    const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
+    const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
+    await app.register(webSocketRoutes, { node, maxPayload, mayConnect })
+    await app.listen({ host: config.HOST, port: config.PORT })
+    const stomp = config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
+    if (stomp) await listen(stomp, config.STOMP_PORT, config.HOST)
+    const port = portOf(app.server)
+    return {
+      port,
+      stompPort: stomp && portOf(stomp),
+      url: `${tls ? 'https' : 'http'}://${urlHost(config.HOST)}:${port}/`,
+      stop: async () => {
+        stomp?.close()
+        app.server.close()
+        await node.drain()
+        await app.close()
+        await closeDrivers()
+      },
+    }
+  } catch (error) {
+    await closeDrivers()
+    throw error
+  }
+}
+
+const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>> => {
+  if (!config.KAFKA_BROKERS) {
+    const { openLevelLog } = await import('./drivers/level/room-log.ts')
+    return openLevelLog({
+      folder: config.DATA_DIR,
+      roomsMax: config.ROOMS_MAX,
+      idempotencyWindow: config.IDEMPOTENCY_WINDOW,
+      logger,
+    })
+  }
+  if (config.KAFKA_REPLICATION === 1) {
+    logger.warn({}, 'KAFKA_REPLICATION=1: each message is on one broker only; this is for trying out')
+  }
+  const { openKafkaLog } = await import('../kafka/room-log.ts')
+  return openKafkaLog({
+    brokers: config.KAFKA_BROKERS,
+    replication: config.KAFKA_REPLICATION,
+    retentionMs: config.KAFKA_RETENTION_MS,
+    logTimeout: config.LOG_TIMEOUT,
+    queueBytes: config.LOG_QUEUE_BYTES,
+    roomsMax: config.ROOMS_MAX,
+    logger,
+  })
+}
+
+const openAccessDriver = (config: Config, logger: Logger): Driver<Access> => {
+  if (config.ACCESS === 'token') {
+    return tokenAccess({
+      secret: config.JWT_SECRET,
+      jwksUrl: config.JWT_JWKS_URL,
+      issuer: config.JWT_ISSUER,
+      audience: config.JWT_AUDIENCE,
+      logger,
+    })
+  }
+  if (!isLoopback(config.HOST)) {
+    logger.warn({ host: config.HOST }, 'ACCESS=open: whoever reaches this address may read and write every room')
+  }
+  return openAccess()
+}
+
+const listen = (server: Server, port: number, host: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+
+const portOf = (server: Server): number => {
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** The host as a browser on this machine would write it. */
+const urlHost = (host: string): string =>
+  host === '0.0.0.0' || host === '::' || isLoopback(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
+
+const run = async (): Promise<void> => {
+  const config = readConfig(process.env)
+  const logger = pino({ level: config.LOG_LEVEL })
+  const running = await start(config, logger)
+  let code = 0
+  let stopping = false
+  const stop = (why: string): void => {
+    // A second signal: whoever sent it has waited long enough.
+    if (stopping) process.exit(code || 1)
+    stopping = true
+    logger.info({ why }, 'draining')
+    const ended = (error?: unknown): void => {
+      if (error) logger.error({ err: error }, 'the end was not clean')
+      logger.info({}, 'stopped')
+      process.exit(error ? 1 : code)
+    }
+    running.stop().then(ended, ended)
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('uncaughtException', error => {
+    logger.error({ err: error }, 'an error that nobody caught')
+    code = 1
+    if (!stopping) stop('uncaught error')
+  })
+  logger.info(
+    { url: running.url, port: running.port, stompPort: running.stompPort, access: config.ACCESS },
+    'listening',
+  )
+}
+
+/** One clear line, where the start fails for a reason that whoever starts it can change. */
+const explain = (error: unknown): string => {
+  if (error instanceof ConfigError) return error.message
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'EADDRINUSE' || code === 'EACCES' ? `${message}: choose another PORT, STOMP_PORT or HOST` : message
+}
+
+if (import.meta.main) {
+  try {
+    await run()
+  } catch (error) {
+    process.stderr.write(`hoofbeat: ${explain(error)}\n`)
+    process.exit(1)
+  }
+}

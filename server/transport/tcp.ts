@@ -1,0 +1,47 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import type { Node } from '../connection/node.ts'
+import type { Transport } from '../connection/transport.ts'
+import { bare } from '../stomp/framing.ts'
+
+/** How long the system waits before it asks a silent peer whether it is still there, ms. */
+const KEEP_ALIVE_MS = 60_000
+
+/** A server of plain STOMP over TCP, or over TLS with a certificate and its key in PEM. */
+export const tcpServer = (node: Node, tls?: { readonly cert: Buffer; readonly key: Buffer }): Server => {
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+  const serve = (socket: Socket): void => accept(node, socket)
+  return tls ? createTlsServer({ ...tls, ...options }, serve) : createServer(options, serve)
+}
+
+const accept = (node: Node, socket: Socket): void => {
+  const connection = node.accept(transportOf(socket))
+  socket.on('data', chunk => {
+    connection.heard(chunk.length)
+    connection.receive(chunk)
+  })
+  socket.on('drain', () => connection.drained())
+  // A reset by the peer is no more than its end; `close` follows.
+  socket.on('error', () => {})
+  socket.on('close', () => node.closed(connection))
+}
+
+const transportOf = (socket: Socket): Transport => ({
+  pings: false,
+  address: socket.remoteAddress ?? '',
+  framing: bare,
+  get buffered() {
+    return socket.writableLength
+  },
+  get full() {
+    return socket.writableNeedDrain
+  },
+  write: bytes => {
+    if (socket.writable) socket.write(bytes)
+  },
+  pause: () => socket.pause(),
+  resume: () => socket.resume(),
+  ping: () => {},
+  close: () => socket.end(),
+  destroy: () => socket.destroy(),
+})
