@@ -32,7 +32,7 @@ const der = (tag: number, ...parts: Buffer[]): Buffer => {
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'))
 const time = (fromNow: number): Buffer => {
   const digits = new Date(Date.now() + fromNow).toISOString().replace(/\.\d+|[-:T]/g, '')
-  return der(0x18, Buffer.from(digits))
+  return der(0x17, Buffer.from(digits.slice(2)))
 }
 const ecdsaWithSha256 = der(0x30, oid('2a8648ce3d040302'))
 
