@@ -1,8 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const WITHIN = 3_000
-
 /** The processes, as `pid command`, that have `variable` in their environment: they can be told from it wherever they are. */
 const processesWith = async (variable: string): Promise<Map<number, string>> => {
   const found = new Map<number, string>()
@@ -18,11 +16,11 @@ const processesWith = async (variable: string): Promise<Map<number, string>> => 
 }
 
 /**
- * Kills every process that was started with `variable` (`NAME=value`) in its environment and is still there after a
- * moment, and resolves with what they were.
+ * Kills every process that was started with `variable` (`NAME=value`) in its environment and is still there after
+ * `patience` ms, and resolves with what they were.
  */
-export const endLeftovers = async (variable: string): Promise<readonly string[]> => {
-  const deadline = Date.now() + WITHIN
+export const endLeftovers = async (variable: string, patience = 3_000): Promise<readonly string[]> => {
+  const deadline = Date.now() + patience
   let left = await processesWith(variable)
   while (left.size > 0 && Date.now() < deadline) {
     await delay(100)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { root, runScript, ScriptError } from '../launch.ts'
+import { parse } from './parse.ts'
 import { sourcesIn } from './sources.ts'
 
 /** Percent of lines and of branches that the tests must run, in each folder. */
@@ -33,17 +33,10 @@ export interface FileCoverage {
   readonly missed: readonly number[]
 }
 
-/** The lines of a source that have code in them: none where it holds types alone. */
-const codeLines = (source: string): number[] => {
-  const code = stripTypeScriptTypes(source)
-    .replaceAll(/\/\*[\s\S]*?\*\//g, comment => comment.replaceAll(/[^\n]/g, ''))
-    .split('\n')
-  return code.flatMap((line, index) => (/^\s*(\/\/.*|export \{\s*\};?)?$/.test(line) ? [] : [index + 1]))
-}
-
 /** A file that nothing loaded: all of its lines, and the one branch that it is, did not run. */
 const neverLoaded = (file: string, source: string): FileCoverage => {
-  const missed = codeLines(source)
+  const missed = parse(file, source).codeLines
+  // Types alone are no code, and nothing loads them.
   return { file, missed, lines: { all: missed.length, run: 0 }, branches: { all: missed.length > 0 ? 1 : 0, run: 0 } }
 }
 
@@ -112,7 +105,7 @@ export const checkCoverage = async (file: string): Promise<boolean> => {
     const files = await coverageOf(folder, report)
     const lines = sum(files, 'lines')
     const branches = sum(files, 'branches')
-    const ok = percent(lines) >= least && percent(branches) >= least
+    const ok = files.length > 0 && percent(lines) >= least && percent(branches) >= least
     enough &&= ok
     process.stdout.write(`${folder.padEnd(17)} ${shown(lines)}   ${shown(branches)}  ${ok ? '' : 'FAIL '}${least}\n`)
     for (const each of files.filter(({ missed }) => missed.length > 0)) {

@@ -1,7 +1,7 @@
 import { glob } from 'node:fs/promises'
 import { root } from '../launch.ts'
 
-const isTest = (file: string): boolean => /\.(test|contract)\.tsx?$/.test(file)
+export const isTest = (file: string): boolean => /\.(test|contract)\.tsx?$/.test(file)
 
 /** The TypeScript files under `folders`, as paths from the root, sorted. */
 export const sourcesIn = async (
