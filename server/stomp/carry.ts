@@ -1,61 +1,61 @@
 import { EMPTY } from './frame.ts'
 
-/** Where small buffers stop being worth a copy: Node cuts them from slabs of half this size anyway. */
-const SMALL = 16_384
+/** Bytes that are not worth thinking about. */
+const SMALL = 512
 
 /**
- * The bytes that were received and not yet consumed, always in one piece: `bytes` from `start` to `end`.
+ * The bytes that were received and not yet consumed, always in one piece: `bytes` from `start` on.
  *
  * A chunk that arrives when nothing is left over is taken as it is, without a copy. What is cut over chunks is gathered
- * in a buffer of its own that doubles as it grows, so that any cutting costs linear time, and never holds more than about
- * twice what was received. Bytes are only ever written behind `end`: whoever took a part of `bytes` may keep it.
+ * in a store that doubles as it grows, so that any cutting costs linear time, and holds at most about twice what was
+ * received. A store is only written behind what was received: whoever took a part of `bytes` may keep it.
  */
 export class Carry {
   bytes: Buffer = EMPTY
   start = 0
-  end = 0
-  /** Whether `bytes` is ours to write to, behind `end`. */
-  #own = false
+  /** What `bytes` is the beginning of, where that is ours to write to. */
+  #store: Buffer = EMPTY
 
+  /** How many bytes there are. */
   get length(): number {
-    return this.end - this.start
+    return this.bytes.length - this.start
+  }
+
+  /** How many bytes of memory it keeps alive for them. */
+  get capacity(): number {
+    return this.bytes.buffer.byteLength
   }
 
   /** Adds `chunk`, which nobody may write to afterwards. `most`: bytes that can still be needed in one piece. */
   push(chunk: Buffer, most: number): void {
-    if (this.start === this.end) {
+    if (this.start === this.bytes.length) {
       this.bytes = chunk
       this.start = 0
-      this.end = chunk.length
-      this.#own = false
+      this.#store = EMPTY
       return
     }
     const needed = this.length + chunk.length
-    if (!this.#own || this.end + chunk.length > this.bytes.length) {
-      this.#move(Math.max(needed, Math.min(2 * needed, most)))
-    }
-    chunk.copy(this.bytes, this.end)
-    this.end += chunk.length
+    if (this.bytes.length + chunk.length > this.#store.length) this.#move(Math.max(needed, Math.min(2 * needed, most)))
+    const end = this.bytes.length + chunk.copy(this.#store, this.bytes.length)
+    this.bytes = this.#store.subarray(0, end)
   }
 
   /** Lets go of what a small rest would keep in memory for as long as the other side likes. */
   settle(): void {
-    if (this.start === this.end) this.clear()
-    else if (this.bytes.buffer.byteLength > Math.max(SMALL, 4 * this.length)) this.#move(this.length)
+    if (this.start === this.bytes.length) this.clear()
+    else if (this.capacity > Math.max(2 * SMALL, 4 * this.length)) this.#move(this.length)
   }
 
   clear(): void {
-    this.bytes = EMPTY
-    this.start = this.end = 0
-    this.#own = false
+    this.bytes = this.#store = EMPTY
+    this.start = 0
   }
 
   #move(capacity: number): void {
-    const bytes = Buffer.allocUnsafe(capacity)
-    this.bytes.copy(bytes, 0, this.start, this.end)
-    this.end -= this.start
+    // Not from Node's pool: a few bytes would keep all of the pool's slab alive.
+    this.#store = Buffer.allocUnsafeSlow(Math.max(capacity, SMALL))
+    const length = this.bytes.copy(this.#store, 0, this.start)
+    this.bytes = this.#store.subarray(0, length)
     this.start = 0
-    this.bytes = bytes
-    this.#own = true
   }
 }

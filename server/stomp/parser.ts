@@ -1,34 +1,18 @@
-import { isUtf8 } from 'node:buffer'
-import { fail, type HoofbeatError } from '../errors.ts'
+import { type ErrorCode, fail, type HoofbeatError } from '../errors.ts'
 import { Carry } from './carry.ts'
-import { unescape } from './escapes.ts'
 import { EMPTY, type Frame, type Version } from './frame.ts'
+import { type Head, LONGEST_COMMAND, parseCommand, parseHead, takesCrLf } from './head.ts'
 
-/** `bodyBytes`: of a body; `headers`: header lines of a frame; `headerBytes`: of a header line, its end not counted. */
+/** `bodyBytes`: of a body; `headers`: header lines of a frame; `headerBytes`: of a header line, without its end. */
 export interface ParserLimits {
   readonly bodyBytes: number
   readonly headers: number
   readonly headerBytes: number
 }
 
-const COMMANDS: ReadonlySet<string> = new Set([
-  ...['CONNECT', 'STOMP', 'SEND', 'SUBSCRIBE', 'UNSUBSCRIBE', 'ACK', 'NACK'],
-  ...['BEGIN', 'COMMIT', 'ABORT', 'DISCONNECT'],
-])
-const LONGEST_COMMAND = Math.max(...Array.from(COMMANDS, command => command.length))
 const NUL = 0
 const LF = 10
 const CR = 13
-/** Heads up to this many bytes may be kept alive by a header value that was cut from them. */
-const SMALL_HEAD = 2048
-
-/** A head that has been read. `start`: where the body starts, from the frame's start; `length`: of the body, if known. */
-interface Head {
-  readonly command: string
-  readonly headers: ReadonlyMap<string, string>
-  readonly start: number
-  readonly length: number | undefined
-}
 
 /**
  * Reads client frames from a stream of bytes, however it is cut.
@@ -38,25 +22,30 @@ interface Head {
  *     EOL    := LF, in 1.2 and before CONNECTED also CR LF; between frames always both
  *
  * Pull-based: `push` only keeps bytes, `read` parses one frame. So `version` can be set between two frames of one chunk,
- * and a reader that does not read costs no more than the bytes that it let in.
+ * and a reader that stops reading costs no more than the bytes that it let in.
  */
 export class Parser {
   /** Undefined until CONNECTED was sent; there are no escapes before. */
   version: Version | undefined
   readonly #limits: ParserLimits
+  /** The longest frame within the limits. */
   readonly #most: number
   readonly #carry = new Carry()
   #failure: HoofbeatError | undefined
-  /** Of the frame that is not complete, once known. */
+
+  // Of the frame that is not complete. Places are counted from its first byte.
   #head: Head | undefined
-  /** How far the incomplete frame was searched, where the line begins that is not complete, which line that is: from `start`. */
+  #bodyStart = 0
+  /** Undefined: up to the first NUL. */
+  #bodyLength: number | undefined
   #searched = 0
-  #line = 0
+  /** Where the line starts that is not complete, and how many lines are. */
+  #lineStart = 0
   #lines = 0
 
   constructor(limits: ParserLimits) {
     this.#limits = limits
-    this.#most = LONGEST_COMMAND + 3 + limits.headers * (limits.headerBytes + 2) + limits.bodyBytes + 1
+    this.#most = LONGEST_COMMAND + 2 + limits.headers * (limits.headerBytes + 2) + 2 + limits.bodyBytes + 1
   }
 
   /** Bytes pushed and not yet consumed. 0 after an error. */
@@ -64,166 +53,145 @@ export class Parser {
     return this.#carry.length
   }
 
-  /** Adds bytes, which nobody may write to afterwards. They are dropped after an error. */
+  /** Adds bytes, which nobody may write to afterwards. After an error they are dropped. */
   push(chunk: Buffer): void {
-    if (this.#failure === undefined) this.#carry.push(chunk, this.#most)
+    if (this.#failure !== undefined) return
+    const { bodyBytes } = this.#limits
+    this.#carry.push(chunk, this.#head ? this.#bodyStart + (this.#bodyLength ?? bodyBytes) + 1 : this.#most)
   }
 
   /**
    * The next whole frame, or undefined until more bytes come. Throws a HoofbeatError where the stream is not STOMP or
-   * beyond a limit; there is no way on from there, so every later call throws the same one.
+   * beyond a limit; there is no way on from there, so every later call throws the same one. Where the frame asked for a
+   * receipt and that is known, the error has `receipt-id` among its headers.
    */
   read(): Frame | undefined {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      const frame = this.#frame()
+      const frame = this.#readFrame()
       if (frame === undefined) this.#carry.settle()
       return frame
     } catch (error) {
       this.#failure = error as HoofbeatError
+      this.#head = undefined
       this.#carry.clear()
       throw error
     }
   }
 
-  #frame(): Frame | undefined {
-    this.#head ??= this.#readHead()
-    if (this.#head === undefined) return undefined
-    const { command, headers } = this.#head
-    const body = this.#readBody(this.#head)
+  #readFrame(): Frame | undefined {
+    const head = this.#head ?? this.#readHead()
+    if (head === undefined) return undefined
+    this.#head = head
+    const body = this.#readBody(head)
     if (body === undefined) return undefined
     this.#head = undefined
-    this.#searched = this.#line = this.#lines = 0
-    return { command, headers, body }
+    this.#searched = this.#lineStart = this.#lines = 0
+    return { command: head.command, headers: head.headers, body }
   }
 
   #readHead(): Head | undefined {
-    if (this.#lines === 0 && !this.#skipLineEnds()) return undefined
+    if (!this.#skipLineEnds()) return undefined
     const size = this.#headSize()
     if (size === undefined) return undefined
     const { bytes, start } = this.#carry
-    const text = bytes.toString('utf8', start, start + size)
-    if ((text.length !== size || text.includes('\ufffd')) && !isUtf8(bytes.subarray(start, start + size))) {
-      throw fail('BAD_ENCODING')
-    }
-    return this.#parseHead(text, size)
+    const head = parseHead(bytes, start, start + size, this.version)
+    this.#bodyStart = size
+    this.#bodyLength = this.#lengthOfBody(head)
+    return head
   }
 
   /** Skips what may be between frames. False: nothing else has come. */
   #skipLineEnds(): boolean {
     const carry = this.#carry
-    const { bytes, end } = carry
-    while (carry.start < end) {
+    const { bytes } = carry
+    for (; carry.start < bytes.length; carry.start++) {
       const byte = bytes[carry.start] as number
-      if (byte === LF) carry.start++
-      else if (byte === CR) {
-        if (carry.start + 1 === end) return false
-        if (bytes[carry.start + 1] !== LF) throw fail('BAD_FRAME', 'a CR without LF between frames')
-        carry.start += 2
-      } else if (isLetter(byte)) return true
-      else throw fail('BAD_FRAME', 'a frame starts with its command')
+      if (isLetter(byte)) return true
+      if (byte === LF) continue
+      if (byte !== CR) throw fail('BAD_FRAME', 'a frame starts with its command')
+      if (carry.start + 1 === bytes.length) return false
+      if (bytes[carry.start + 1] !== LF) throw fail('BAD_FRAME', 'a CR without LF between frames')
     }
     return false
   }
 
-  /** Bytes of the head, the empty line included, once it is complete. */
+  /** Bytes of the head, its empty line included, once it is complete. */
   #headSize(): number | undefined {
-    const { bytes, start, end } = this.#carry
+    const { bytes, start } = this.#carry
+    const [searched, lines] = [this.#searched, this.#lines]
     for (;;) {
+      const line = start + this.#lineStart
       const lineEnd = bytes.indexOf(LF, start + this.#searched)
-      const complete = lineEnd !== -1 && lineEnd < end
-      const from = start + this.#line
-      this.#checkLine((complete ? lineEnd : end) - from)
-      if (!complete) {
-        this.#searched = end - start
-        return undefined
+      this.#checkLine(line, lineEnd === -1 ? bytes.length : lineEnd)
+      if (lineEnd === -1) break
+      this.#lineStart = this.#searched = lineEnd + 1 - start
+      if (lineEnd === line || (lineEnd === line + 1 && bytes[line] === CR && takesCrLf(this.version))) {
+        return this.#lineStart
       }
-      this.#line = this.#searched = lineEnd + 1 - start
-      if (lineEnd === from || (lineEnd === from + 1 && bytes[from] === CR && this.#takesCrLf())) return this.#line
-      if (++this.#lines > this.#limits.headers + 1) throw fail('TOO_MANY_HEADERS')
+      this.#lines++
+      if (this.#lines > this.#limits.headers + 1) throw fail('TOO_MANY_HEADERS', `over ${this.#limits.headers}`)
     }
+    // Whoever forgot the empty line gets an answer now and not when something else ends the head.
+    if (lines === 0 && this.#lines > 0)
+      parseCommand(bytes.toString('latin1', start, bytes.indexOf(LF, start)), this.version)
+    if (bytes.indexOf(NUL, start + searched) !== -1) throw fail('BAD_HEADER', 'a NUL before the empty line')
+    this.#searched = bytes.length - start
+    return undefined
   }
 
-  #checkLine(length: number): void {
-    const cr = this.#takesCrLf() ? 1 : 0
-    if (this.#lines === 0) {
-      if (length > LONGEST_COMMAND + cr) throw fail('UNKNOWN_COMMAND')
-    } else if (length > this.#limits.headerBytes + cr) throw fail('FRAME_TOO_LARGE', 'header line')
+  /** Checks the length of a line, or of as much of it as has come. */
+  #checkLine(from: number, to: number): void {
+    const most = this.#lines === 0 ? LONGEST_COMMAND : this.#limits.headerBytes
+    if (to - from <= most) return
+    if (to - from === most + 1 && this.#carry.bytes[to - 1] === CR && takesCrLf(this.version)) return
+    throw this.#lines === 0 ? fail('UNKNOWN_COMMAND') : fail('FRAME_TOO_LARGE', `a header line over ${most} bytes`)
   }
 
-  #takesCrLf(): boolean {
-    return this.version === undefined || this.version === '1.2'
-  }
-
-  #parseHead(text: string, size: number): Head {
-    const lines = text.includes('\r') && this.#takesCrLf() ? this.#withoutCr(text) : text
-    const commandEnd = lines.indexOf('\n')
-    const command = lines.slice(0, commandEnd)
-    if (!COMMANDS.has(command)) throw fail('UNKNOWN_COMMAND', /^\w+$/.test(command) ? command : undefined)
-    const headers = this.#parseHeaders(lines, commandEnd + 1, command)
-    return { command, headers, start: size, length: this.#bodyLength(command, headers) }
-  }
-
-  #withoutCr(text: string): string {
-    const lines = text.replaceAll('\r\n', '\n')
-    if (this.version === '1.2' && lines.includes('\r')) throw fail('BAD_HEADER', 'a CR within a line')
-    return lines
-  }
-
-  #parseHeaders(text: string, from: number, command: string): Map<string, string> {
-    if (text.includes('\0')) throw fail('BAD_HEADER', 'a NUL within a header')
-    const version = command === 'CONNECT' || command === 'STOMP' ? undefined : this.version
-    const escapes = version !== undefined && version !== '1.0' && text.includes('\\')
-    const headers = new Map<string, string>()
-    for (let at = from; text[at] !== '\n';) {
-      const end = text.indexOf('\n', at)
-      const colon = text.indexOf(':', at)
-      if (colon === -1 || colon > end) throw fail('BAD_HEADER', 'a header line without a colon')
-      if (colon === at) throw fail('BAD_HEADER', 'a header without a name')
-      let name = text.slice(at, colon)
-      let value = text.slice(colon + 1, end)
-      if (escapes) {
-        name = unescape(name, version)
-        value = unescape(value, version)
-      }
-      if (text.length > SMALL_HEAD) value = detach(value)
-      if (!headers.has(name)) headers.set(name, value)
-      at = end + 1
-    }
-    return headers
-  }
-
-  #bodyLength(command: string, headers: ReadonlyMap<string, string>): number | undefined {
-    const text = headers.get('content-length')
-    if (text === undefined) return command === 'SEND' ? undefined : 0
-    if (!/^\d{1,15}$/.test(text)) throw fail('BAD_HEADER', 'content-length takes a whole number')
+  #lengthOfBody(head: Head): number | undefined {
+    const text = head.headers.get('content-length')
+    if (text === undefined) return head.command === 'SEND' ? undefined : 0
+    if (!/^\d{1,15}$/.test(text)) throw refuse(head, 'BAD_HEADER', 'content-length takes a whole number')
     const length = Number(text)
-    if (command !== 'SEND' && length > 0) throw fail('BAD_FRAME', `${command} has no body`)
-    if (length > this.#limits.bodyBytes) throw fail('FRAME_TOO_LARGE', 'body')
+    if (head.command !== 'SEND' && length > 0) throw refuse(head, 'BAD_FRAME', `${head.command} has no body`)
+    this.#checkBody(head, length)
     return length
   }
 
-  #readBody({ command, start, length }: Head): Buffer | undefined {
+  #checkBody(head: Head, length: number): void {
+    const { bodyBytes } = this.#limits
+    if (length > bodyBytes) throw refuse(head, 'FRAME_TOO_LARGE', `a body over ${bodyBytes} bytes`)
+  }
+
+  #readBody(head: Head): Buffer | undefined {
     const carry = this.#carry
-    const { bytes, end } = carry
-    const from = carry.start + start
-    let to = from + (length ?? 0)
-    if (length === undefined) {
-      to = bytes.indexOf(NUL, carry.start + this.#searched)
-      if (to >= end) to = -1
-      if ((to === -1 ? end : to) - from > this.#limits.bodyBytes) throw fail('FRAME_TOO_LARGE', 'body')
-      this.#searched = end - carry.start
-    }
-    if (to === -1 || to >= end) return undefined
+    const { bytes } = carry
+    const from = carry.start + this.#bodyStart
+    const to = this.#bodyLength === undefined ? this.#endOfBody(head, from) : from + this.#bodyLength
+    if (to === undefined || to >= bytes.length) return undefined
     if (bytes[to] !== NUL) {
-      throw fail('BAD_FRAME', command === 'SEND' ? 'no NUL after content-length octets' : `${command} has no body`)
+      const octets = head.headers.get('content-length')
+      const wrong = octets === undefined ? `${head.command} has no body` : `no NUL after ${octets} octets of body`
+      throw refuse(head, 'BAD_FRAME', wrong)
     }
     carry.start = to + 1
     return from === to ? EMPTY : bytes.subarray(from, to)
+  }
+
+  /** Where the NUL is that ends a body without content-length. */
+  #endOfBody(head: Head, from: number): number | undefined {
+    const { bytes, start } = this.#carry
+    const to = bytes.indexOf(NUL, start + this.#searched)
+    this.#checkBody(head, (to === -1 ? bytes.length : to) - from)
+    this.#searched = bytes.length - start
+    return to === -1 ? undefined : to
   }
 }
 
 const isLetter = (byte: number): boolean => (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a
 
-/** A copy of `text` that does not keep the text in memory which it was cut from. */
-const detach = (text: string): string => Buffer.from(text).toString()
+/** The error of a frame whose headers are known. */
+const refuse = ({ headers }: Head, code: ErrorCode, detail: string): HoofbeatError => {
+  const receipt = headers.get('receipt')
+  return fail(code, detail, receipt === undefined ? {} : { headers: { 'receipt-id': receipt } })
+}
