@@ -1,0 +1,85 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+import { freePort } from './node.ts'
+
+const MAIN = join(import.meta.dirname, '../main.ts')
+const START_MS = 30_000
+
+/** One node of a fleet: a process of its own. */
+export class FleetNode {
+  readonly port: number
+  readonly stompPort: number
+  /** Its log lines so far. */
+  readonly lines: string[] = []
+  readonly process: ChildProcess
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>
+
+  private constructor(env: Readonly<Record<string, string>>, port: number, stompPort: number) {
+    this.port = port
+    this.stompPort = stompPort
+    this.process = spawn(process.execPath, [MAIN], {
+      env: { ...process.env, LOG_TIMEOUT: '10000', ...env, PORT: String(port), STOMP_PORT: String(stompPort) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.process.stdout!, this.process.stderr!]) {
+      createInterface({ input: stream }).on('line', line => this.lines.push(line))
+    }
+    this.ended = once(this.process, 'exit').then(([code, signal]) => (code ?? signal) as number | string)
+  }
+
+  /** Starts a node and resolves when it listens. It is killed after the test. */
+  static async start(t: Test, env: Readonly<Record<string, string>>): Promise<FleetNode> {
+    const node = new FleetNode(env, await freePort(), await freePort())
+    t.teardown(() => node.kill())
+    const listening = new Promise<void>(resolve => {
+      createInterface({ input: node.process.stdout! }).on(
+        'line',
+        line => line.includes('"msg":"listening"') && resolve(),
+      )
+    })
+    const late = new Promise<'late'>(resolve => setTimeout(resolve, START_MS, 'late').unref())
+    const first = await Promise.race([listening, node.ended, late])
+    if (first !== undefined) throw new Error(`the node did not start (${first}):\n${node.lines.join('\n')}`)
+    return node
+  }
+
+  get url(): string {
+    return `http://localhost:${this.port}`
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL')
+    await this.ended
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  async stop(): Promise<number | string> {
+    this.process.kill('SIGTERM')
+    return this.ended
+  }
+
+  /** What /health/ready says: its status code. */
+  async ready(): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${this.port}/health/ready`)
+    await response.arrayBuffer()
+    return response.status
+  }
+}
+
+/** Nodes on one Kafka. */
+export const startFleet = (
+  t: Test,
+  nodes: number,
+  brokers: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<FleetNode[]> =>
+  Promise.all(
+    Array.from({ length: nodes }, () =>
+      FleetNode.start(t, { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1', LOG_LEVEL: 'info', ...env }),
+    ),
+  )

@@ -1,0 +1,18 @@
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { startKafka, type LocalKafka } from '../../scripts/services/kafka.ts'
+import { scratch } from './node.ts'
+
+/** The brokers of a real Kafka that the test does not harm: the one that `make test` has started, or one of its own. */
+export const kafkaBrokers = async (t: Test): Promise<string> =>
+  process.env['KAFKA_TEST_BROKERS'] ?? (await ownKafka(t)).brokers
+
+/** A real Kafka of the test's own, whose brokers it may kill. */
+export const ownKafka = async (t: Test, brokers: 1 | 3 = 1): Promise<LocalKafka> => {
+  const kafka = await startKafka({ brokers, folder: join(await scratch(t), 'kafka') })
+  t.teardown(() => kafka.stop())
+  return kafka
+}
+
+/** A room name that no other test has, nor an earlier run on the same Kafka. */
+export const freshRoom = (name: string): string => `${name}-${crypto.randomUUID()}`

@@ -1,0 +1,150 @@
+import type { Test } from 'tap'
+import { Probe, type Received, type Target, type TransportName } from './probe.ts'
+
+/** Where clients may connect now. */
+export type Nodes = () => readonly Target[]
+
+const RETRY_MS = 50
+
+/** Connects to one of `nodes`, going on to the next until one takes it. */
+const connectSomewhere = async (t: Test, transport: TransportName, nodes: Nodes, login: string): Promise<Probe> => {
+  for (let turn = 0; ; turn++) {
+    const all = nodes()
+    try {
+      return await Probe.connect(t, transport, all[turn % all.length]!, { login })
+    } catch (error) {
+      if (turn > 400) throw error
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
+
+/** A client that comes back with `after` whenever its connection ends, as the specification of this server wants it. */
+export class Reader {
+  readonly ids: string[] = []
+  readonly bodies: string[] = []
+  /** How often it had to come back. */
+  resumed = 0
+  /** RECEIPTs and MESSAGEs that said `recovered:false`. */
+  unrecovered = 0
+  /** Resolves when it is subscribed for the first time. */
+  readonly subscribed: Promise<void>
+  readonly #wanted = new Set<{ body: string; resolve: () => void }>()
+  #stopped = false
+  #probe: Probe | undefined
+
+  constructor(
+    t: Test,
+    options: { transport: TransportName; nodes: Nodes; room: string; login: string; after?: string },
+  ) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.subscribed = promise
+    this.#run(t, options, resolve).catch(reject)
+  }
+
+  async #run(
+    t: Test,
+    {
+      transport,
+      nodes,
+      room,
+      login,
+      after,
+    }: { transport: TransportName; nodes: Nodes; room: string; login: string; after?: string },
+    subscribed: () => void,
+  ): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        this.#probe = await connectSomewhere(t, transport, nodes, login)
+        const last = this.ids.at(-1) ?? after
+        const receipt = await this.#probe.request('SUBSCRIBE', {
+          id: 'sub-0',
+          destination: `/topic/${room}`,
+          ...(last === undefined ? {} : { after: last }),
+        })
+        this.#note(receipt)
+        subscribed()
+        for (;;) this.#got(await this.#probe.next('MESSAGE'))
+      } catch {
+        this.resumed++
+      }
+    }
+  }
+
+  #note({ headers }: Received): void {
+    if (headers['recovered'] === 'false') this.unrecovered++
+  }
+
+  #got(message: Received): void {
+    this.#note(message)
+    const body = message.body.toString()
+    this.ids.push(message.headers['message-id']!)
+    this.bodies.push(body)
+    for (const wanted of this.#wanted) if (wanted.body === body) wanted.resolve()
+  }
+
+  /** Resolves when `body` has come. */
+  async until(body: string): Promise<void> {
+    if (this.bodies.includes(body)) return
+    await new Promise<void>(resolve => this.#wanted.add({ body, resolve }))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#probe?.end()
+  }
+}
+
+/** A client that sends numbered messages one after the other, each until a RECEIPT says that it is kept. */
+export class Sender {
+  /** Bodies that were acknowledged, with the message-id of each. */
+  readonly acknowledged = new Map<string, string>()
+  readonly #done: Promise<void>
+  #stopped = false
+
+  constructor(
+    t: Test,
+    options: { transport: TransportName; nodes: Nodes; room: string; login: string; most?: number },
+  ) {
+    this.#done = this.#run(t, options)
+  }
+
+  async #run(
+    t: Test,
+    {
+      transport,
+      nodes,
+      room,
+      login,
+      most = Infinity,
+    }: { transport: TransportName; nodes: Nodes; room: string; login: string; most?: number },
+  ): Promise<void> {
+    let probe = await connectSomewhere(t, transport, nodes, login)
+    for (let n = 0; n < most && !this.#stopped; n++) {
+      const body = `${login}-${n}`
+      try {
+        const receipt = await probe.request('SEND', { destination: `/topic/${room}` }, body)
+        this.acknowledged.set(body, receipt.headers['message-id']!)
+      } catch {
+        // Whether this one was kept is unknown, so nothing is asked of it; the next one goes elsewhere.
+        probe = await connectSomewhere(t, transport, nodes, login)
+      }
+    }
+    probe.end()
+  }
+
+  /** Resolves when `count` messages have been acknowledged. */
+  async until(count: number): Promise<void> {
+    while (this.acknowledged.size < count) await new Promise(resolve => setTimeout(resolve, 20))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#done
+  }
+
+  /** Resolves when all `most` are sent. */
+  async finished(): Promise<void> {
+    await this.#done
+  }
+}
