@@ -8,13 +8,19 @@ const SMALL = 512
  *
  * A chunk that arrives when nothing is left over is taken as it is, without a copy. What is cut over chunks is gathered
  * in a store that doubles as it grows, so that any cutting costs linear time, and holds at most about twice what was
- * received. A store is only written behind what was received: whoever took a part of `bytes` may keep it.
+ * received, nor more than `most` until that much has come. A store is only written behind what was received: whoever took a part of `bytes` may keep it.
  */
 export class Carry {
   bytes: Buffer = EMPTY
   start = 0
   /** What `bytes` is the beginning of, where that is ours to write to. */
   #store: Buffer = EMPTY
+  readonly #most: number
+
+  /** `most`: how many bytes can be needed in one piece. */
+  constructor(most: number) {
+    this.#most = most
+  }
 
   /** How many bytes there are. */
   get length(): number {
@@ -26,16 +32,18 @@ export class Carry {
     return this.bytes.buffer.byteLength
   }
 
-  /** Adds `chunk`, which nobody may write to afterwards. `most`: bytes that can still be needed in one piece. */
-  push(chunk: Buffer, most: number): void {
+  /** Adds `chunk`, which nobody may write to afterwards. */
+  push(chunk: Buffer): void {
     if (this.start === this.bytes.length) {
       this.bytes = chunk
       this.start = 0
       this.#store = EMPTY
       return
     }
-    const needed = this.length + chunk.length
-    if (this.bytes.length + chunk.length > this.#store.length) this.#move(Math.max(needed, Math.min(2 * needed, most)))
+    if (this.bytes.length + chunk.length > this.#store.length) {
+      const needed = this.length + chunk.length
+      this.#move(needed < this.#most ? Math.min(2 * needed, this.#most) : 2 * needed)
+    }
     const end = this.bytes.length + chunk.copy(this.#store, this.bytes.length)
     this.bytes = this.#store.subarray(0, end)
   }

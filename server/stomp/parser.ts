@@ -28,9 +28,7 @@ export class Parser {
   /** Undefined until CONNECTED was sent; there are no escapes before. */
   version: Version | undefined
   readonly #limits: ParserLimits
-  /** The longest frame within the limits. */
-  readonly #most: number
-  readonly #carry = new Carry()
+  readonly #carry: Carry
   #failure: HoofbeatError | undefined
 
   // Of the frame that is not complete. Places are counted from its first byte.
@@ -45,7 +43,8 @@ export class Parser {
 
   constructor(limits: ParserLimits) {
     this.#limits = limits
-    this.#most = LONGEST_COMMAND + 2 + limits.headers * (limits.headerBytes + 2) + 2 + limits.bodyBytes + 1
+    const longestHead = LONGEST_COMMAND + 2 + limits.headers * (limits.headerBytes + 2) + 2
+    this.#carry = new Carry(longestHead + limits.bodyBytes + 1)
   }
 
   /** Bytes pushed and not yet consumed. 0 after an error. */
@@ -55,9 +54,7 @@ export class Parser {
 
   /** Adds bytes, which nobody may write to afterwards. After an error they are dropped. */
   push(chunk: Buffer): void {
-    if (this.#failure !== undefined) return
-    const { bodyBytes } = this.#limits
-    this.#carry.push(chunk, this.#head ? this.#bodyStart + (this.#bodyLength ?? bodyBytes) + 1 : this.#most)
+    if (this.#failure === undefined) this.#carry.push(chunk)
   }
 
   /**
