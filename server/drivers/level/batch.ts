@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import type { LogRecord, NewRecord, Offset } from '../../ports/room-log.ts'
 import { bytesAtMost, encode } from './record.ts'
 import type { Room } from './room.ts'
-import { recordRow, type Use } from './rows.ts'
+import { type Use, recordRow, usedRow, usedValue } from './rows.ts'
 import type { Rows, Store } from './store.ts'
 
 let scratch = Buffer.allocUnsafeSlow(64 * 1024)
@@ -20,9 +21,11 @@ export class Batch {
   readonly appended = new Map<Room, LogRecord[]>()
   /** Rooms that are gone with this batch. */
   readonly removed: Room[] = []
-  /** The uses of the idempotency keys that this batch has to do with, by the key of their row in latin1. */
+  /** Idempotency keys that were used, in this batch or earlier, by their rows in latin1. */
   readonly uses = new Map<string, Use>()
   readonly #store: Store
+  /** Rows of idempotency keys. */
+  readonly #used: Buffer[] = []
   #rows: Rows | undefined
 
   constructor(store: Store, time: number) {
@@ -53,8 +56,15 @@ export class Batch {
     return offset
   }
 
+  /** Keeps the use of an idempotency key. */
+  use(row: Buffer, value: Buffer): void {
+    this.put(row, value)
+    this.#used.push(row)
+  }
+
   /** Resolves when all of it is durable. After a rejection any part of it may be, or none: LevelDB does not know. */
   async write(): Promise<void> {
+    if (this.#used.length > 0) this.put(usedRow(this.time, randomBytes(8)), usedValue(this.#used))
     await this.#rows?.write({ sync: true })
   }
 }

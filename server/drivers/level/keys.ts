@@ -1,15 +1,13 @@
 import type { NewRecord, Offset } from '../../ports/room-log.ts'
 import type { Batch } from './batch.ts'
 import type { Room } from './room.ts'
-import { everything, keyOfRow, keyRow, keyRowOfUse, readUseValue, timeOfUseRow, useRow, useValue } from './rows.ts'
+import { everything, keyRow, readUseValue, readUsedRows, timeOfUsedRow, useValue, type Use } from './rows.ts'
 import type { Store } from './store.ts'
 
-/** How many old keys go with one batch at most. */
-const SWEEP = 256
+/** How many batches' old keys go with one batch at most. */
+const SWEEP = 4
 /** ms that an old key may stay, so that not every batch looks for them. */
 const SWEEP_SLACK = 1000
-
-const nameOf = (row: Buffer): string => row.toString('latin1')
 
 /** The idempotency keys that were used within the window, kept in the batches of their records. */
 export class Keys {
@@ -24,44 +22,52 @@ export class Keys {
     this.#window = window
   }
 
-  /** Finds out what `append` has to know about the keys in `rows`, and takes some old ones away. */
-  prepare(batch: Batch, rows: Buffer[]): Promise<unknown> | undefined {
+  /** Finds out what `append` has to know about `keyed`, and takes some old keys away. */
+  prepare(batch: Batch, keyed: readonly (readonly [Room, NewRecord])[]): Promise<unknown> | undefined {
     const sweep = batch.time >= this.#sweepFrom
-    if (rows.length === 0 && !sweep) return undefined
-    return Promise.all([rows.length > 0 && this.#look(batch, rows), sweep && this.#sweep(batch)])
-  }
-
-  async #look(batch: Batch, rows: Buffer[]): Promise<void> {
-    const values = await this.#store.getMany(rows)
-    for (const [i, value] of values.entries()) if (value) batch.uses.set(nameOf(rows[i]!), readUseValue(value))
-  }
-
-  /** Old keys go before anything else is in the batch: one of them may be used again in it. */
-  async #sweep(batch: Batch): Promise<void> {
-    const rows = await this.#store.entries(everything('x'), SWEEP)
-    let oldest: number | undefined
-    for (const [row, key] of rows) {
-      oldest = timeOfUseRow(row)
-      if (batch.time - oldest <= this.#window) break
-      oldest = undefined
-      batch.del(row)
-      batch.del(keyRowOfUse(row, key))
-    }
-    if (oldest !== undefined) this.#sweepFrom = oldest + this.#window + SWEEP_SLACK
-    else if (rows.length === 0) this.#sweepFrom = batch.time + this.#window
+    if (keyed.length === 0 && !sweep) return undefined
+    return Promise.all([keyed.length > 0 && this.#look(batch, keyed), sweep && this.#sweep(batch)])
   }
 
   /** Appends `record`, unless its key was used within the window: then it answers the offset of that use. */
   append(batch: Batch, room: Room, record: NewRecord): Offset {
     if (record.key === undefined) return batch.append(room, record)
     const row = keyRow(room.life, record.sender, record.key)
-    const used = batch.uses.get(nameOf(row))
-    if (used && batch.time - used.time <= this.#window) return used.offset
-    if (used) batch.del(useRow(room.life, used))
+    const name = row.toString('latin1')
+    const used = batch.uses.get(name)
+    if (used && !this.#isOld(used, batch)) return used.offset
     const use = { time: batch.time, offset: batch.append(room, record) }
-    batch.uses.set(nameOf(row), use)
-    batch.put(row, useValue(use))
-    batch.put(useRow(room.life, use), keyOfRow(row))
+    batch.uses.set(name, use)
+    batch.use(row, useValue(use))
     return use.offset
+  }
+
+  #isOld({ time }: Use, batch: Batch): boolean {
+    return batch.time - time > this.#window
+  }
+
+  async #look(batch: Batch, keyed: readonly (readonly [Room, NewRecord])[]): Promise<void> {
+    const rows = keyed.map(([room, { sender, key }]) => keyRow(room.life, sender, key!))
+    const values = await this.#store.getMany(rows)
+    for (const [i, value] of values.entries()) {
+      if (value) batch.uses.set(rows[i]!.toString('latin1'), readUseValue(value))
+    }
+  }
+
+  /** The old keys go before anything else is in the batch: one of them may be used again in it. */
+  async #sweep(batch: Batch): Promise<void> {
+    const used = await this.#store.entries(everything('x'), SWEEP)
+    const old = used.filter(([row]) => batch.time - timeOfUsedRow(row) > this.#window)
+    const rows = old.flatMap(([, value]) => readUsedRows(value))
+    const values = await this.#store.getMany(rows)
+    for (const [row] of old) batch.del(row)
+    // One that was used again later has a later time, and the row of a later batch tells of it.
+    for (const [i, row] of rows.entries()) {
+      const value = values[i]
+      if (value && this.#isOld(readUseValue(value), batch)) batch.del(row)
+    }
+    const oldest = used[old.length]
+    if (oldest) this.#sweepFrom = timeOfUsedRow(oldest[0]) + this.#window + SWEEP_SLACK
+    else if (used.length === 0) this.#sweepFrom = batch.time + this.#window
   }
 }

@@ -22,7 +22,6 @@ import {
   everything,
   FORMAT,
   FORMAT_ROW,
-  keyRow,
   NO_END,
   readRoomValue,
   removalRow,
@@ -68,6 +67,39 @@ export const openLevelLog = async (options: LevelLogOptions): Promise<Driver<Roo
   }
 }
 
+class Append implements LogTask {
+  readonly bytes: number
+  readonly room: RoomId
+  readonly records: readonly NewRecord[]
+  readonly refuse: (error: Error) => void
+  readonly #log: LevelLog
+  readonly #resolve: (positions: Position[]) => void
+  #positions: Position[] = []
+
+  constructor(
+    log: LevelLog,
+    room: RoomId,
+    records: readonly NewRecord[],
+    resolve: (positions: Position[]) => void,
+    refuse: (error: Error) => void,
+  ) {
+    this.bytes = records.reduce((sum, record) => sum + bytesAtMost(record), 0)
+    this.room = room
+    this.records = records
+    this.refuse = refuse
+    this.#log = log
+    this.#resolve = resolve
+  }
+
+  build(batch: Batch): void {
+    this.#positions = this.#log.place(batch, this.room, this.records)
+  }
+
+  done(): void {
+    this.#resolve(this.#positions)
+  }
+}
+
 class LevelLog implements RoomLog, Book<LogTask> {
   readonly #store: Store
   readonly #roomsMax: number
@@ -105,21 +137,16 @@ class LevelLog implements RoomLog, Book<LogTask> {
 
   append(id: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
     return new Promise((resolve, reject) => {
-      const bytes = records.reduce((sum, record) => sum + bytesAtMost(record), 0)
-      if (bytes > APPEND_BYTES) throw fail('FRAME_TOO_LARGE', `${records.length} records of ${bytes} bytes`)
-      let positions: Position[]
-      this.#writer.push({
-        bytes,
-        room: id,
-        records,
-        build: batch => {
-          const room = this.#requireRoom(id)
-          positions = records.map(record => ({ epoch: room.epoch, offset: this.#keys.append(batch, room, record) }))
-        },
-        done: () => resolve(positions),
-        refuse: reject,
-      })
+      const append = new Append(this, id, records, resolve, reject)
+      if (append.bytes > APPEND_BYTES) throw fail('FRAME_TOO_LARGE', `${append.bytes} bytes in one write`)
+      this.#writer.push(append)
     })
+  }
+
+  place(batch: Batch, id: RoomId, records: readonly NewRecord[]): Position[] {
+    const room = this.#rooms.get(id)
+    if (!room) throw fail('NO_SUCH_ROOM', id)
+    return records.map(record => ({ epoch: room.epoch, offset: this.#keys.append(batch, room, record) }))
   }
 
   async tail(id: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
@@ -199,14 +226,14 @@ class LevelLog implements RoomLog, Book<LogTask> {
 
   prepare(tasks: readonly LogTask[], batch: Batch): Promise<unknown> | undefined {
     const finding: Promise<void>[] = []
-    const keys: Buffer[] = []
+    const keyed: [Room, NewRecord][] = []
     for (const { room: id, records = [] } of tasks) {
       const room = id === undefined ? undefined : this.#rooms.get(id)
       if (!room) continue
       if (!room.found) finding.push(room.find())
-      for (const { sender, key } of records) if (key !== undefined) keys.push(keyRow(room.life, sender, key))
+      for (const record of records) if (record.key !== undefined) keyed.push([room, record])
     }
-    const looking = this.#keys.prepare(batch, keys)
+    const looking = this.#keys.prepare(batch, keyed)
     return finding.length > 0 ? Promise.all([...finding, looking]) : looking
   }
 

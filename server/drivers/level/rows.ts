@@ -6,11 +6,10 @@ import type { RoomId, Offset } from '../../ports/room-log.ts'
 //   'v'                                → format 1
 //   'm' room name                      → life 8, first offset 8          the rooms there are
 //   'r' life 8, offset 8               → record                          (record.ts)
-//   'k' life 8, key                    → time 6, offset 8                idempotency keys, and the record of each
-//   'x' time 6, life 8, offset 8       → key                             the same by time, so that old ones are found
+//   'k' life 8, sender length 4,
+//       sender, idempotency key        → time 6, offset 8                when a key was used, and for which record
+//   'x' time 6, number 8               → (length 4, 'k' row)…            the keys of one batch, so that old ones are found
 //   'd' life 8, end offset 8           → (empty)                         records before the end are being removed
-//
-//   key := sender length 4, sender, idempotency key
 //
 // What counts is the 'm' row: without it no record of that life can be reached, whatever is still there.
 
@@ -98,15 +97,28 @@ export const readUseValue = (value: Buffer): Use => ({
   offset: value.readBigUInt64BE(6),
 })
 
-export const useRow = (life: Buffer, { time, offset }: Use): Buffer => {
-  const row = tagged('x', 22)
+/** `number` tells apart batches of one ms. */
+export const usedRow = (time: number, number: Buffer): Buffer => {
+  const row = tagged('x', 14)
   row.writeUIntBE(time, 1, 6)
-  life.copy(row, 7)
-  row.writeBigUInt64BE(offset, 15)
+  number.copy(row, 7)
   return row
 }
-export const timeOfUseRow = (row: Buffer): number => row.readUIntBE(1, 6)
-/** What the 'x' row of a 'k' row holds, and back. */
-export const keyOfRow = (row: Buffer): Buffer => row.subarray(9)
-export const keyRowOfUse = (row: Buffer, key: Buffer): Buffer =>
-  Buffer.concat([Buffer.from('k'), row.subarray(7, 15), key])
+export const timeOfUsedRow = (row: Buffer): number => row.readUIntBE(1, 6)
+export const usedValue = (rows: readonly Buffer[]): Buffer =>
+  Buffer.concat(
+    rows.flatMap(row => {
+      const length = Buffer.allocUnsafe(4)
+      length.writeUInt32BE(row.length)
+      return [length, row]
+    }),
+  )
+export const readUsedRows = (value: Buffer): Buffer[] => {
+  const rows: Buffer[] = []
+  for (let at = 0; at < value.length;) {
+    const end = at + 4 + value.readUInt32BE(at)
+    rows.push(value.subarray(at + 4, end))
+    at = end
+  }
+  return rows
+}
