@@ -1,0 +1,184 @@
+import { type ConnectionState, Lifeline, type LifelineOptions } from './lifeline.ts'
+import type { Connection, Credentials } from './connection.ts'
+import type { Message, Outgoing, RoomId } from './message.ts'
+import { Room, type RoomView } from './room.ts'
+import { sizeOf, type Store, Unsent } from './unsent.ts'
+import { type Cause, type End, judge, type Verdict } from './verdict.ts'
+
+export interface ChatOptions extends LifelineOptions {
+  /** Whom the credentials name. What a user has not got rid of yet is kept apart by this. */
+  readonly user: string
+  /** Where unsent messages outlive the page, such as `localStorage`. Absent: in memory only. */
+  readonly store?: Store
+  /** How many of a room's messages to keep, the newest. */
+  readonly keep?: number
+}
+
+/** How long changes are gathered before those who watch are told, ms: about one frame of a screen. */
+const GATHER = 16
+
+/**
+ * A chat that goes on by itself: through lost connections, nodes that go away and reloads, every room without a gap or a
+ * repeat, and every message that was handed to `send` delivered once.
+ *
+ * `subscribe`, `state` and `room` are made for React's useSyncExternalStore, and need no React.
+ */
+export class Chat {
+  readonly #lifeline: Lifeline
+  readonly #rooms = new Map<RoomId, Room>()
+  readonly #unsent: Unsent
+  readonly #keep: number
+  readonly #watchers = new Set<() => void>()
+  #user: string
+  #gathering: ReturnType<typeof setTimeout> | undefined
+
+  constructor(options: ChatOptions) {
+    this.#user = options.user
+    this.#keep = options.keep ?? 2000
+    this.#unsent = new Unsent(options.user, options.store)
+    this.#lifeline = new Lifeline(options, {
+      connected: connection => this.#connected(connection),
+      message: (room, message, headers) => this.#message(room, message, headers),
+      receipt: (cause, headers) => this.#receipt(cause, headers),
+      ended: end => this.#ended(end),
+      changed: () => this.#changed(),
+    })
+  }
+
+  /** Calls `watcher` some milliseconds after something changed. Answers how to end that. */
+  readonly subscribe = (watcher: () => void): (() => void) => {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** Immutable; the same object until it changes. */
+  get state(): ConnectionState {
+    return this.#lifeline.state
+  }
+
+  /** Who we are: what the credentials say, or the server, once it has. */
+  get user(): string {
+    return this.#user
+  }
+
+  /** Whether it connects with a token. */
+  get withToken(): boolean {
+    return 'token' in this.#lifeline.credentials
+  }
+
+  /** Immutable; the same object until it changes. Undefined: not joined. */
+  room(id: RoomId): RoomView | undefined {
+    return this.#rooms.get(id)?.view(this.#unsent.inRoom(id))
+  }
+
+  start(): void {
+    this.#lifeline.start()
+  }
+
+  /** Ends the connection and all trying. Rooms and messages stay; `start` goes on. */
+  stop(): void {
+    this.#lifeline.stop()
+  }
+
+  /** Connects as the same user with other credentials, after a refusal. */
+  signIn(credentials: Credentials): void {
+    this.#lifeline.signIn(credentials)
+  }
+
+  /** Tries to connect now, where it waits to try again. */
+  retryNow(): void {
+    this.#lifeline.retryNow()
+  }
+
+  /** Joins a room, or tries again where it was refused. */
+  join(id: RoomId): void {
+    const known = this.#rooms.get(id)
+    if (known && !known.refused) return
+    known?.reopen()
+    const room = known ?? new Room(id, this.#keep)
+    this.#rooms.set(id, room)
+    this.#lifeline.connection?.join(id, room.resumeHeaders())
+    this.#changed()
+  }
+
+  leave(id: RoomId): void {
+    const room = this.#rooms.get(id)
+    if (!room) return
+    this.#rooms.delete(id)
+    if (!room.refused) this.#lifeline.connection?.leave(id)
+    this.#changed()
+  }
+
+  /** Sends `text` to a room, now or when there is a connection. */
+  send(room: RoomId, text: string): void {
+    const message = this.#unsent.add(room, text)
+    if (!message.failed) this.#put(message)
+    this.#changed()
+  }
+
+  /** Sends a message that failed once more. */
+  retry(key: string): void {
+    const message = this.#unsent.retry(key)
+    if (message) this.#put(message)
+    this.#changed()
+  }
+
+  /** Forgets a message that failed. */
+  discard(key: string): void {
+    this.#unsent.remove(key)
+    this.#changed()
+  }
+
+  #put(message: Outgoing): void {
+    const { connection } = this.#lifeline
+    if (connection && this.#unsent.attempt(message)) {
+      connection.send(message.room, message.key, message.body, sizeOf(message))
+    }
+  }
+
+  #connected(connection: Connection): void {
+    const { state } = this.#lifeline
+    if (state.is === 'online' && state.user !== '') this.#user = state.user
+    for (const room of this.#rooms.values()) if (!room.refused) connection.join(room.id, room.resumeHeaders())
+    for (const message of this.#unsent.waiting()) this.#put(message)
+  }
+
+  #message(id: RoomId, message: Message, headers: Readonly<Record<string, string>>): void {
+    const room = this.#rooms.get(id)
+    const own = message.sender === this.#user ? this.#unsent.inRoom(id) : []
+    const settled = room?.receive(message, headers, own)
+    if (settled) this.#unsent.remove(settled.key)
+    this.#changed()
+  }
+
+  #receipt(cause: Cause, headers: Readonly<Record<string, string>>): void {
+    if (cause.kind === 'join') this.#rooms.get(cause.room)?.joined(headers)
+    if (cause.kind === 'renew') this.#lifeline.renewed(cause.token)
+    if (cause.kind === 'send') this.#delivered(cause.key, headers['message-id'])
+    this.#changed()
+  }
+
+  #delivered(key: string, id: string | undefined): void {
+    const message = this.#unsent.get(key)
+    if (!message) return
+    this.#unsent.remove(key)
+    if (id !== undefined) this.#rooms.get(message.room)?.delivered(message, id, this.#user, Date.now())
+  }
+
+  #ended(end: End): Verdict {
+    const verdict = judge(end)
+    const problem = end.problem ?? TOO_LARGE
+    if (verdict.then === 'failRoom') this.#rooms.get(verdict.room)?.refuse(problem)
+    if (verdict.then === 'failMessage') this.#unsent.fail(verdict.key, problem)
+    return verdict
+  }
+
+  #changed(): void {
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined
+      for (const watcher of this.#watchers) watcher()
+    }, GATHER)
+  }
+}
+
+const TOO_LARGE = { code: 'FRAME_TOO_LARGE', message: 'the message is larger than the server takes', advice: '' }

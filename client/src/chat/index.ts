@@ -1,0 +1,5 @@
+export { Chat, type ChatOptions } from './chat.ts'
+export type { Credentials } from './connection.ts'
+export type { ConnectionState } from './lifeline.ts'
+export { isRoomId, type Message, type Outgoing, type Problem, type RoomId } from './message.ts'
+export type { RoomView } from './room.ts'

@@ -1,0 +1,96 @@
+import { type ReactNode, useCallback, useEffect, useRef } from 'react'
+import type { Chat, RoomId, RoomView } from '../chat/index.ts'
+import { useConnectionState, useRoom, useUser } from '../hooks/use-chat.ts'
+import { useStick } from '../hooks/use-stick.ts'
+import { useVisible } from '../hooks/use-visible.ts'
+import type { Remembered } from '../remembered.ts'
+import { explain, text } from '../text/text.ts'
+import { Announcer } from './announcer.tsx'
+import { Composer } from './composer.tsx'
+import { ConnectionBanner, ConnectionMark } from './connection.tsx'
+import { CopyLink } from './copy-link.tsx'
+import { AlertIcon } from './icons.tsx'
+import { MessageLog } from './message-log.tsx'
+
+interface RoomPaneProps {
+  readonly chat: Chat
+  readonly room: RoomId
+  readonly remembered: Remembered
+  readonly onSeen: (room: RoomId, message: string) => void
+  /** What opens the list of rooms, where there is no place for it. */
+  readonly menu: ReactNode
+}
+
+const JOINING: RoomView = { is: 'joining', messages: [], outgoing: [], broken: false }
+
+/** One room: what was said, and what to say. */
+export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps) => {
+  const view = useRoom(chat, room) ?? JOINING
+  const user = useUser(chat)
+  const state = useConnectionState(chat)
+  const stick = useStick()
+  const visible = useVisible()
+  const composer = useRef<HTMLTextAreaElement>(null)
+  const newest = view.messages.at(-1)?.id
+  useEffect(() => {
+    if (visible && stick.stuck && newest !== undefined) onSeen(room, newest)
+  }, [visible, stick.stuck, newest, room, onSeen])
+
+  const send = useCallback(
+    (said: string) => {
+      chat.send(room, said)
+      stick.toBottom()
+    },
+    [chat, room, stick.toBottom],
+  )
+
+  const closed = view.is === 'refused' && view.messages.length === 0 && view.outgoing.length === 0
+  return (
+    <>
+      <button type="button" className="skip" onClick={() => composer.current?.focus()}>
+        {text.skip}
+      </button>
+      <header className="bar">
+        {menu}
+        <h1 className="room-title" title={room}>
+          {room}
+        </h1>
+        <ConnectionMark state={state} />
+        <CopyLink />
+      </header>
+      <ConnectionBanner state={state} onRetry={() => chat.retryNow()} />
+      {closed ? (
+        <Refused room={room} view={view} onRetry={() => chat.join(room)} />
+      ) : (
+        <MessageLog chat={chat} room={room} view={view} user={user} online={state.is === 'online'} stick={stick} />
+      )}
+      {view.is === 'refused' && !closed && (
+        <p className="problem in-room" role="alert">
+          {explain(view.problem?.code ?? '')}
+          <button type="button" className="quiet" onClick={() => chat.join(room)}>
+            {text.again}
+          </button>
+        </p>
+      )}
+      {!closed && <Composer ref={composer} room={room} remembered={remembered} onSend={send} />}
+      <Announcer view={view} user={user} state={state} />
+    </>
+  )
+}
+
+interface RefusedProps {
+  readonly room: RoomId
+  readonly view: RoomView
+  readonly onRetry: () => void
+}
+
+const Refused = ({ room, view, onRetry }: RefusedProps) => (
+  <div className="blank" role="alert">
+    <AlertIcon />
+    <h2>{text.refusedTitle(room)}</h2>
+    <p>{explain(view.problem?.code ?? '')}</p>
+    <button type="button" className="primary small" onClick={onRetry}>
+      {text.again}
+    </button>
+  </div>
+)
