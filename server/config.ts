@@ -4,6 +4,8 @@
  * `keys` is the only list of what can be set. The README's table is held against it by a test.
  */
 
+import { isIP } from 'node:net'
+
 interface Key<T> {
   /** The default, as one would write it in the environment. */
   readonly fallback?: string
@@ -31,20 +33,44 @@ const choice = <const T extends string>(options: readonly T[]): Key<T> => ({
   allowed: options.join(', '),
   parse: value => options.find(option => option === value),
 })
-const list = (allowed: string, item: RegExp): Key<readonly string[]> => ({
+/** `read` answers an item as it is to be kept; undefined: not allowed. */
+const list = (allowed: string, read: (item: string) => string | undefined): Key<readonly string[]> => ({
   allowed,
   parse: value => {
     const items = value
       .split(',')
       .map(part => part.trim())
       .filter(part => part !== '')
-    return items.length > 0 && items.every(part => item.test(part)) ? items : undefined
+      .map(read)
+    return items.length > 0 && items.every(item => item !== undefined) ? Object.freeze(items) : undefined
   },
 })
 const url = (allowed: string): Key<string> => ({
   allowed,
-  parse: value => (/^https?:\/\//.test(value) && URL.canParse(value) ? value : undefined),
+  parse: value => {
+    const parsed = /^https?:\/\//i.test(value) ? URL.parse(value) : null
+    // fetch refuses a user and a password in an address.
+    return parsed && parsed.username === '' && parsed.password === '' ? value : undefined
+  },
 })
+
+/** As browsers write it: in lower case, without the port that goes without saying. */
+const readOrigin = (item: string): string | undefined => {
+  if (item === '*') return item
+  if (!/^https?:\/\/[^/?#@\s]+$/i.test(item) || !URL.canParse(item)) return undefined
+  return new URL(item).origin
+}
+const readNetwork = (item: string): string | undefined => {
+  const [, address = '', bits = '1'] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(item) ?? []
+  const most = isIP(address) === 6 ? 128 : 32
+  return isIP(address) && Number(bits) >= 1 && Number(bits) <= most ? item : undefined
+}
+const readBroker = (item: string): string | undefined => {
+  const [, host = '', port] = /^([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(item) ?? []
+  const known = !host.startsWith('[') || isIP(host.slice(1, -1)) === 6
+  return known && Number(port) >= 1 && Number(port) <= 65_535 ? item : undefined
+}
+const readRoomName = (item: string): string | undefined => (/^[A-Za-z0-9._\-/:]{1,120}$/.test(item) ? item : undefined)
 
 const MiB = 1024 * 1024
 const DAY = 86_400_000
@@ -59,7 +85,7 @@ export const keys = {
   DRAIN_SECONDS: integer(10, 0, 600, 'seconds'),
 
   DATA_DIR: { fallback: 'data', ...text('a folder') },
-  KAFKA_BROKERS: list('host:port, several separated by commas', /^[A-Za-z0-9.-]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/),
+  KAFKA_BROKERS: list('host:port, several separated by commas', readBroker),
   KAFKA_TLS: { fallback: 'off', ...choice(['on', 'off']) },
   KAFKA_TLS_CA: text('a PEM file'),
   KAFKA_TLS_CERT: text('a PEM file'),
@@ -75,14 +101,14 @@ export const keys = {
 
   ACCESS: { fallback: 'open', ...choice(['open', 'token']) },
   JWT_SECRET: secret('at least 32 bytes', 32),
-  JWT_JWKS_URL: url('an http or https URL'),
+  JWT_JWKS_URL: url('an http or https URL, without a user and password'),
   JWT_ISSUER: text('the iss claim to require'),
   JWT_AUDIENCE: text('the aud claim to require'),
-  ORIGINS: list('origins such as https://chat.example.org, separated by commas, or *', /^\*$|^https?:\/\/[^/\s]+$/),
-  TRUST_PROXY: list('addresses or networks of proxies, separated by commas', /^[0-9a-fA-F.:]+(\/\d{1,3})?$/),
+  ORIGINS: list('origins such as https://chat.example.org, separated by commas, or *', readOrigin),
+  TRUST_PROXY: list('addresses or networks of proxies, separated by commas', readNetwork),
 
   ROOMS: { fallback: 'auto', ...choice(['auto', 'declared']) },
-  ROOM_NAMES: list('room names, separated by commas', /^[A-Za-z0-9._\-/:]{1,120}$/),
+  ROOM_NAMES: list('room names, separated by commas', readRoomName),
   ROOMS_MAX: integer(10_000, 1, 1_000_000, 'rooms'),
   ROOMS_PER_MINUTE: integer(60, 1, 1_000_000, 'new rooms a minute, per user and per address'),
 

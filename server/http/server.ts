@@ -50,8 +50,9 @@ export interface HttpOptions {
  */
 export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOptions): FastifyInstance => {
   const security = securityHeaders(tls !== undefined)
+  const problemHeaders = { ...security, 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
   const send = (reply: FastifyReply, status: number): FastifyReply =>
-    reply.code(status).headers(security).type(PROBLEM_TYPE).send(problem(status))
+    reply.code(status).headers(problemHeaders).send(problem(status))
   const common = {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -65,7 +66,7 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
     frameworkErrors: (error: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
       void send(reply, error.statusCode ?? 500)
     },
-    clientErrorHandler: (error: { code: string }, socket: Socket) => refuse(socket, error.code, security),
+    clientErrorHandler: (error: { code?: string }, socket: Socket) => refuse(socket, error.code ?? '', problemHeaders),
   }
   const node: ServerOptions = {
     headersTimeout: limits.headersTimeout,
@@ -83,7 +84,8 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
   })
   app.setNotFoundHandler((_request, reply) => send(reply, 404))
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
-    const status = error.statusCode !== undefined && error.statusCode >= 400 ? error.statusCode : 500
+    const { statusCode = 500 } = error
+    const status = statusCode >= 400 && statusCode < 600 ? statusCode : 500
     if (status >= 500) request.log.error({ err: error, route: request.routeOptions.url }, 'an HTTP request failed')
     return send(reply, status)
   })
@@ -93,12 +95,14 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
 const statusOf: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }
 
 /** Answers what Node's HTTP parser gave up on, before any request was there. */
-const refuse = (socket: Socket, code: string, security: Readonly<Record<string, string>>): void => {
-  if (!socket.writable) return void socket.destroy()
+const refuse = (socket: Socket, code: string, problemHeaders: Readonly<Record<string, string>>): void => {
+  // Anything else is a broken connection, or a handshake of TLS that did not come to its end.
+  const readable = code.startsWith('HPE_') || code.startsWith('ERR_HTTP_')
+  if (!readable || !socket.writable) return void socket.destroy()
   const status = statusOf[code] ?? 400
   const body = problem(status)
-  const headers = { ...security, 'content-type': PROBLEM_TYPE, 'content-length': body.length, 'connection': 'close' }
+  const headers = { ...problemHeaders, 'content-length': body.length, 'connection': 'close' }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
-  socket.destroySoon()
+  socket.destroy()
 }
