@@ -7,8 +7,9 @@ const SMALL = 512
  * The bytes that were received and not yet consumed, always in one piece: `bytes` from `start` on.
  *
  * A chunk that arrives when nothing is left over is taken as it is, without a copy. What is cut over chunks is gathered
- * in a store that doubles as it grows, so that any cutting costs linear time, and holds at most about twice what was
- * received, nor more than `most` until that much has come. A store is only written behind what was received: whoever took a part of `bytes` may keep it.
+ * in a store that doubles as it grows, so that any cutting costs linear time; it holds at most about twice what was
+ * received, and no more than `most` until that much has come. A store is only written behind what was received:
+ * whoever took a part of `bytes` may keep it.
  */
 export class Carry {
   bytes: Buffer = EMPTY
@@ -40,10 +41,7 @@ export class Carry {
       this.#store = EMPTY
       return
     }
-    if (this.bytes.length + chunk.length > this.#store.length) {
-      const needed = this.length + chunk.length
-      this.#move(needed < this.#most ? Math.min(2 * needed, this.#most) : 2 * needed)
-    }
+    if (this.bytes.length + chunk.length > this.#store.length) this.#move(this.#room(this.length + chunk.length, chunk))
     const end = this.bytes.length + chunk.copy(this.#store, this.bytes.length)
     this.bytes = this.#store.subarray(0, end)
   }
@@ -57,6 +55,13 @@ export class Carry {
   clear(): void {
     this.bytes = this.#store = EMPTY
     this.start = 0
+  }
+
+  /** How large a store to make for `needed` bytes, the last of which are `chunk`. */
+  #room(needed: number, chunk: Buffer): number {
+    // After a chunk that is larger than all before it, that much more is not likely to be needed.
+    if (2 * chunk.length > needed) return needed
+    return needed < this.#most ? Math.min(2 * needed, this.#most) : 2 * needed
   }
 
   #move(capacity: number): void {
