@@ -11,7 +11,6 @@ help: ## say what there is
 	@echo; echo 'Every configuration key of the README can be given: make start PORT=8081 LOG_LEVEL=debug'
 
 start: ## a node and the chat page on http://localhost:8080; sets itself up, needs Node.js alone
-	@$(node) node scripts/install.ts runtime
 	@$(node) node scripts/page.ts
 	@exec $(node) node server/main.ts
 
@@ -26,7 +25,6 @@ node: ## a node alone, on what is installed and built already
 	@exec $(node) node server/main.ts
 
 fleet: ## NODES=3 nodes on one Kafka, from PORT=8080 and STOMP_PORT=61613 up
-	@$(node) node scripts/install.ts runtime
 	@$(node) node scripts/page.ts
 	@exec $(node) node scripts/fleet.ts
 

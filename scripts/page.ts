@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { install } from './install.ts'
 import { capture, root, runScript, ScriptError } from './launch.ts'
 
 const built = join(root, 'client/dist/index.html')
@@ -35,4 +36,9 @@ export const buildPage = async (): Promise<void> => {
   await writeFile(stamp, now)
 }
 
-if (process.argv[1] === import.meta.filename) await runScript(buildPage)
+if (process.argv[1] === import.meta.filename) {
+  await runScript(async () => {
+    await install('runtime')
+    await buildPage()
+  })
+}
