@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { SignJWT, type JWTPayload } from 'jose'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { readConfig } from '../config.ts'
@@ -50,3 +51,32 @@ export const startNode = async (t: Test, env: Readonly<Record<string, string>> =
   t.teardown(stop)
   return { ...running, stop, lines }
 }
+
+/** Every figure of `/metrics`, by its name and labels. */
+export const figures = async ({ url }: Pick<Running, 'url'>): Promise<Map<string, number>> => {
+  const text = await (await fetch(`${url}metrics`)).text()
+  return new Map(
+    Array.from(text.matchAll(/^(\w+(?:\{[^}]*\})?) (\S+)$/gm), ([, name, value]) => [name!, Number(value)]),
+  )
+}
+
+/** Resolves when a figure satisfies `condition`. */
+export const figure = async (
+  node: Pick<Running, 'url'>,
+  name: string,
+  condition: (value: number) => boolean,
+): Promise<number> => {
+  for (const until = Date.now() + 20_000; Date.now() < until;) {
+    const value = (await figures(node)).get(name)
+    if (value !== undefined && condition(value)) return value
+  }
+  throw new Error(`${name} did not come to what was waited for`)
+}
+
+const JWT_SECRET = 'thirty-two bytes that nobody knows of'
+/** The environment of a node that takes tokens which `sign` makes. */
+export const tokenAccess = { ACCESS: 'token', HOST: '127.0.0.1', JWT_SECRET }
+export const sign = (claims: JWTPayload): Promise<string> =>
+  new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(JWT_SECRET))
+/** `ms` from now, as a token's `exp` says it. */
+export const inMs = (ms: number): number => (Date.now() + ms) / 1000

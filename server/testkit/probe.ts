@@ -162,13 +162,27 @@ export class Probe {
     while (!condition()) await this.#change(until, what)
   }
 
-  /** The ERROR that the server ends with, and that it is the last thing it sends. */
+  /** The ERROR that the server ends with. Throws where anything comes after it, or the connection is not closed. */
   async error(): Promise<Received> {
-    const error = await this.take(frame => frame.command === 'ERROR', 'ERROR')
-    await this.closed
-    const after = this.frames.at(-1)
-    if (after && this.frames.length > 0 && this.#rest.length > 0) throw new Error(`after ERROR came ${describe(after)}`)
-    return error
+    await this.ended()
+    const last = this.frames.pop()
+    if (last?.command !== 'ERROR')
+      throw new Error(`expected ERROR at the end, got ${last ? describe(last) : 'nothing'}`)
+    if (this.#rest.length > 0) throw new Error(`after ERROR came ${this.#rest.toString()}`)
+    return last
+  }
+
+  /** Resolves when the server has ended the connection, with the WebSocket close code (TCP: 0). */
+  async ended(): Promise<number> {
+    await this.when(() => this.#over, 'the end')
+    return this.closed
+  }
+
+  /** Resolves when everything sent before has been processed: with the RECEIPT of a frame that nothing else depends on. */
+  async settled(): Promise<void> {
+    const transaction = `settled-${Math.random()}`
+    await this.request('BEGIN', { transaction })
+    this.send('ABORT', { transaction })
   }
 
   /** Stops and starts reading from the socket. */
@@ -222,6 +236,11 @@ export class Probe {
     this.#rest = this.#rest.subarray(stop + 1)
     return { command, headers: Object.fromEntries(lines.toReversed()), lines, body }
   }
+}
+
+/** One test over each transport. */
+export const wire = (t: Test, title: string, run: (t: Test, transport: TransportName) => Promise<void>): void => {
+  for (const transport of transports) void t.test(`${title} (${transport})`, t => run(t, transport))
 }
 
 const describe = ({ command, headers, body }: Received): string =>
