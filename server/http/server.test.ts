@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { get, type RequestOptions } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
@@ -80,7 +81,7 @@ void t.test('every answer has the security headers; errors are problems', async 
       throw Object.assign(new Error('hidden'), { statusCode: 499 })
     })
     app.get('/long/:name', async () => 'fine')
-    app.post('/echo', async request => request.body)
+    app.post('/echo', (request, reply) => reply.send(request.body))
   })
   const cases: [method: string, path: string, status: number, title: string, body?: string][] = [
     ['GET', '/missing', 404, 'Not Found'],
@@ -121,7 +122,7 @@ void t.test('every answer has the security headers; errors are problems', async 
 
 void t.test('bodies up to the limit are taken', async t => {
   const { url } = await serve(t, {}, app => {
-    app.post('/length', async request => ({ length: (request.body as string).length }))
+    app.post('/length', (request, reply) => reply.send({ length: (request.body as string).length }))
   })
   const length = httpLimits.bodyBytes - 2
   const headers = { 'content-type': 'application/json' }
@@ -167,7 +168,7 @@ void t.test('whoever sends slowly is cut off', async t => {
 })
 
 void t.test('whoever neither reads nor sends is cut off', async t => {
-  const limits = { ...httpLimits, idleTimeout: 50 }
+  const limits = { ...httpLimits, idleTimeout: 500 }
   const { port } = await serve(t, { limits }, app => {
     app.get('/', async (_request, reply) => {
       reply.raw.writeHead(200)
@@ -178,19 +179,17 @@ void t.test('whoever neither reads nor sends is cut off', async t => {
   t.match(await talk(port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'), /the beginning of an answer/)
 })
 
-void t.test('with TLS: HTTPS, HSTS, and an end to handshakes that do not come', async t => {
+void t.test('with TLS: HTTPS and HSTS', async t => {
   const tls = selfSigned()
-  const limits = { ...httpLimits, handshakeTimeout: 50 }
-  const { port } = await serve(t, { tls, limits }, app => void app.get('/', async () => 'fine'))
+  const { port } = await serve(t, { tls }, app => void app.get('/', async () => 'fine'))
   const ask = async (path: string, options: RequestOptions = {}) => {
     const request = get({ host: '127.0.0.1', port, path, ca: tls.cert, agent: false, ...options })
-    const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage]
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
     return { status: response.statusCode, headers: response.headers, body: await text(response) }
   }
   const hsts = { 'strict-transport-security': 'max-age=31536000' }
   t.match(await ask('/'), { status: 200, body: 'fine', headers: { ...security, ...hsts } })
   t.match(await ask('/missing'), { status: 404, headers: { ...security, ...hsts } })
-  t.equal(await talk(port), '', 'silence')
   t.equal(await talk(port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'), '', 'no TLS at all')
   const garbage = connectTls({ port, host: '127.0.0.1', ca: tls.cert })
   garbage.write('CONNECT\n\n\0')
@@ -199,8 +198,15 @@ void t.test('with TLS: HTTPS, HSTS, and an end to handshakes that do not come', 
   await t.rejects(old, 'TLS before 1.2')
 })
 
+void t.test('whoever does not come to the end of the handshake is cut off', async t => {
+  const limits = { ...httpLimits, handshakeTimeout: 50 }
+  const { port } = await serve(t, { tls: selfSigned(), limits })
+  t.equal(await talk(port), '')
+  t.equal(await talk(port, '\x16\x03\x01'), '', 'the beginning of one')
+})
+
 void t.test("a proxy's word counts if the proxy is trusted", async t => {
-  const ip = (app: FastifyInstance): void => void app.get('/', async request => request.ip)
+  const ip = (app: FastifyInstance): void => void app.get('/', (request, reply) => reply.send(request.ip))
   const headers = { 'x-forwarded-for': '203.0.113.9' }
   const address = async (trusted?: string[]): Promise<string> => {
     const { url } = await serve(t, { config: trusted ? { TRUST_PROXY: trusted } : {} }, ip)

@@ -116,8 +116,8 @@ const fetchKeys = async (url: string, signal: AbortSignal): Promise<LocalJWKSet>
 
 /** In our own words, as a library's might quote the whole address. */
 const reasonOf = (error: unknown): string => {
-  const { name, cause, message } = error as Error
+  const { name, cause, message } = error as Error & { cause?: { code?: string } }
   if (name === 'TimeoutError') return 'no answer in time'
   if (error instanceof SyntaxError || error instanceof errors.JOSEError) return 'the answer is not a JWK set'
-  return message.startsWith('status ') ? message : String((cause as { code?: unknown } | undefined)?.code ?? name)
+  return message.startsWith('status ') ? message : (cause?.code ?? name)
 }

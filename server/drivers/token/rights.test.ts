@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { assert, constantFrom, property, string } from 'fast-check'
 import t from 'tap'
 import { PATTERN_LENGTH_MAX, PATTERNS_MAX, rightsOf } from './rights.ts'
 
@@ -49,15 +49,13 @@ void t.test('* is any run of characters, none included', async t => {
 })
 
 void t.test('* against the same thing as a regular expression', async t => {
-  const text = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 12 })
-  const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*'), minLength: 1, maxLength: 8 })
-  fc.assert(
-    fc.property(pattern, text, (pattern, room) => {
-      const same = new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`)
-      return reads(pattern, room) === same.test(room)
-    }),
-    { numRuns: 5_000 },
-  )
+  const text = string({ unit: constantFrom('a', 'b', '.'), maxLength: 12 })
+  const pattern = string({ unit: constantFrom('a', 'b', '.', '*'), minLength: 1, maxLength: 8 })
+  const agrees = property(pattern, text, (pattern, room) => {
+    const same = new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`)
+    return reads(pattern, room) === same.test(room)
+  })
+  t.doesNotThrow(() => assert(agrees, { numRuns: 5_000 }))
 })
 
 void t.test('a pattern that would keep a backtracking matcher busy for ever', async t => {
