@@ -1,0 +1,179 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { listOffsetsV7, metadataV12 } from '@platformatic/kafka'
+import type { API } from '@platformatic/kafka'
+import { fail, HoofbeatError } from '../server/errors.ts'
+import type { Logger } from '../server/ports/logger.ts'
+import type { Offset } from '../server/ports/room-log.ts'
+import { Link } from './link.ts'
+import type { LinkOptions } from './link.ts'
+import { PARTITION } from './topics.ts'
+import { KafkaError, READ_UNCOMMITTED } from './wire.ts'
+
+export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
+  /** host:port of some of the brokers; the rest is asked of them. */
+  readonly brokers: readonly string[]
+  /** ms */
+  readonly logTimeout: number
+  readonly logger: Logger
+}
+/** What a link is for: a broker answers the requests of one link one by one. */
+export type Purpose = 'ask' | 'read' | 'write' | 'tail' | 'join'
+/** A topic as the cluster has it. */
+export interface Listing {
+  /** hex */
+  readonly id: string
+  /** A broker's number; -1 where there is none now. */
+  readonly leader: number
+}
+
+/** Not now, but perhaps when asked again. */
+export class NotYet extends Error {
+  /** Called when nobody asks again. */
+  abandoned(): void {}
+}
+
+type Address = Pick<LinkOptions, 'host' | 'port'>
+
+const PAUSE_MAX = 500
+
+const addressOf = (text: string): Address => {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}
+
+/** The brokers, and the links to them. */
+export class Cluster {
+  readonly #options: ClusterOptions
+  readonly #links = new Map<string, Link>()
+  readonly #bootstrap: readonly Address[]
+  readonly #closing = new AbortController()
+  #brokers = new Map<number, Address>()
+  #controller = -1
+  #asker: Address
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.#bootstrap = options.brokers.map(addressOf)
+    this.#asker = this.#bootstrap[0]!
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+  /** How many brokers there were when we last asked. */
+  get size(): number {
+    return this.#brokers.size
+  }
+
+  /** The link to a broker, by its number. Throws NotYet where nobody knows where that broker is. */
+  link(broker: number, purpose: Purpose): Link {
+    const address = this.#brokers.get(broker)
+    if (!address) throw new NotYet(`broker ${broker} is not there`)
+    return this.#linkTo(address, purpose)
+  }
+
+  /** The link to the broker that makes and removes topics. */
+  controller(): Link {
+    return this.link(this.#controller, 'ask')
+  }
+
+  /** Waits, but not for longer than the driver is open. */
+  async pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+  }
+
+  /**
+   * Tries until it works or `timeout` ms (the log's, unless given) have passed, then rejects with LOG_UNAVAILABLE.
+   * Errors of our own table end it at once.
+   */
+  async patiently<T>(attempt: () => Promise<T>, timeout = this.#options.logTimeout): Promise<T> {
+    const deadline = Date.now() + timeout
+    for (let tries = 0; ; tries++) {
+      try {
+        if (this.closed) throw fail('LOG_UNAVAILABLE', 'this node is closing')
+        return await attempt()
+      } catch (cause) {
+        if (cause instanceof HoofbeatError) throw cause
+        const wait = Math.min(PAUSE_MAX, 5 * 2 ** tries)
+        if (Date.now() + wait > deadline) {
+          if (cause instanceof NotYet) cause.abandoned()
+          throw fail('LOG_UNAVAILABLE', undefined, { cause })
+        }
+        await this.pause(wait)
+      }
+    }
+  }
+
+  /** Asks any broker: the one that answered last, and where it does not, the others. */
+  async any<Arguments extends unknown[], Answer>(api: API<Arguments, Answer>, ...args: Arguments): Promise<Answer> {
+    const addresses = new Map<string, Address>()
+    for (const address of [this.#asker, ...this.#brokers.values(), ...this.#bootstrap]) {
+      addresses.set(`${address.host}:${address.port}`, address)
+    }
+    let problem: unknown
+    for (const address of addresses.values()) {
+      try {
+        const answer = await this.#linkTo(address, 'ask').call(api, ...args)
+        this.#asker = address
+        return answer
+      } catch (error) {
+        problem = error
+      }
+    }
+    throw problem
+  }
+
+  /** Asks for the brokers and for `topics`, null for all of them. Rejects where no broker answers. */
+  async metadata(topics: string[] | null): Promise<metadataV12.MetadataResponseTopic[]> {
+    const answer = await this.any(metadataV12.api, topics, false, false)
+    if (answer.brokers.length > 0) {
+      this.#brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
+    }
+    this.#controller = answer.controllerId
+    return answer.topics
+  }
+
+  /** What the cluster has of each topic; undefined where there is none. */
+  async list(topics: readonly string[]): Promise<(Listing | undefined | Error)[]> {
+    const listings = new Map<string, Listing | undefined | Error>()
+    for (const { name, topicId, errorCode, partitions } of await this.metadata([...new Set(topics)])) {
+      const leader = partitions.find(({ partitionIndex }) => partitionIndex === PARTITION)?.leaderId ?? -1
+      const listing = { id: topicId.replaceAll('-', ''), leader }
+      if (errorCode === KafkaError.NONE) listings.set(name!, listing)
+      else if (errorCode !== KafkaError.UNKNOWN_TOPIC_OR_PARTITION) listings.set(name!, notYet(name!, errorCode))
+    }
+    return topics.map(topic => listings.get(topic))
+  }
+
+  /** The offset at `timestamp` (-2: the first, -1: after the last) of each topic, all of them led by `leader`. */
+  async offsets(leader: number, timestamp: bigint, topics: readonly string[]): Promise<(Offset | Error)[]> {
+    const asked = [{ partitionIndex: PARTITION, currentLeaderEpoch: -1, timestamp }]
+    const names = Array.from(new Set(topics), name => ({ name, partitions: asked }))
+    const answer = await this.link(leader, 'ask').call(listOffsetsV7.api, -1, READ_UNCOMMITTED, names)
+    const offsets = new Map<string, Offset | Error>()
+    for (const { name, partitions } of answer.topics) {
+      const { errorCode, offset } = partitions[0]!
+      offsets.set(name, errorCode === KafkaError.NONE ? offset : notYet(name, errorCode))
+    }
+    return topics.map(topic => offsets.get(topic)!)
+  }
+
+  /** Ends all waiting and all requests. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(Array.from(this.#links.values(), link => link.close()))
+  }
+
+  #linkTo(address: Address, purpose: Purpose): Link {
+    const key = `${purpose} ${address.host}:${address.port}`
+    let link = this.#links.get(key)
+    if (!link) {
+      link = new Link({ ...this.#options, ...address })
+      this.#links.set(key, link)
+    }
+    return link
+  }
+}
+
+/** What stands in the way of a topic, by Kafka's number for it. */
+export const notYet = (topic: string, errorCode: number): NotYet => new NotYet(`${topic}: Kafka's error ${errorCode}`)

@@ -1,0 +1,81 @@
+import { Connection, ResponseError } from '@platformatic/kafka'
+import type { API, ConnectionOptions } from '@platformatic/kafka'
+
+export interface LinkOptions {
+  readonly clientId: string
+  readonly host: string
+  readonly port: number
+  readonly tls?: ConnectionOptions['tls']
+  readonly sasl?: ConnectionOptions['sasl']
+  /** ms, for connecting and for each request. A broker that takes longer counts as gone. */
+  readonly timeout: number
+}
+
+/**
+ * A connection to one broker, made when it is needed and again after it broke. A broker answers the requests of one
+ * connection one after the other, so what may take long has a link of its own.
+ */
+export class Link {
+  readonly #options: LinkOptions
+  #connection: Connection | undefined
+  #opening: Promise<Connection> | undefined
+  #closed = false
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when a request can be written. Where this rejects nothing has been sent. */
+  async ready(): Promise<void> {
+    await this.#open()
+  }
+
+  /**
+   * Resolves with the broker's answer, also with one that tells of errors: each part of it has its own. Rejects when
+   * there is none; then the broker may have done what was asked, or not.
+   */
+  async call<Arguments extends unknown[], Answer>(api: API<Arguments, Answer>, ...args: Arguments): Promise<Answer> {
+    const connection = await this.#open()
+    try {
+      return await api.async(connection, ...args)
+    } catch (error) {
+      if (error instanceof ResponseError && error['response']) return error['response'] as Answer
+      throw error
+    }
+  }
+
+  /** Requests that are out reject. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const connection = this.#connection ?? (await this.#opening?.catch(() => undefined))
+    await connection?.close()
+  }
+
+  async #open(): Promise<Connection> {
+    if (this.#closed) throw new Error('the link is closed')
+    return this.#connection ?? (this.#opening ??= this.#connect())
+  }
+
+  async #connect(): Promise<Connection> {
+    const { clientId, host, port, tls, sasl, timeout } = this.#options
+    const connection = new Connection(clientId, {
+      connectTimeout: timeout,
+      requestTimeout: timeout,
+      maxInflights: 100,
+      ...(tls && { tls }),
+      ...(sasl && { sasl }),
+    })
+    const gone = (): void => {
+      if (this.#connection === connection) this.#connection = undefined
+    }
+    connection.on('error', gone)
+    connection.on('close', gone)
+    try {
+      await connection.connect(host, port)
+      this.#connection = connection
+      return connection
+    } finally {
+      this.#opening = undefined
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { fail } from '../server/errors.ts'
+import type { Logger } from '../server/ports/logger.ts'
+import type { Bounds, Offset, RoomId } from '../server/ports/room-log.ts'
+import { NotYet } from './cluster.ts'
+import type { Cluster, Listing } from './cluster.ts'
+import { Gather } from './gather.ts'
+import { topicOf } from './topics.ts'
+
+/** Where a room is, as far as we know. */
+export interface Place {
+  readonly room: RoomId
+  readonly topic: string
+  /** The topic's id, hex: another one for every life of the room. */
+  readonly id: string
+  /** The broker to ask about the room; -1 while that is unknown. */
+  leader: number
+  /** After the newest record that anyone was shown. What lies before it is in the log, whatever an answer says. */
+  end: Offset
+  /** When Kafka said so, epoch ms. */
+  found: number
+}
+
+const EARLIEST = -2n
+const LATEST = -1n
+/** Twice, this long apart (ms), must a room that was there be unknown: one broker alone may just be behind. */
+export const SECOND_LOOK = 100
+
+/** The log ends before what was shown of it: a new leader learns of its own end a moment after its election. */
+class Behind extends NotYet {
+  readonly #accept: () => void
+  constructor(message: string, accept: () => void) {
+    super(message)
+    this.#accept = accept
+  }
+  override abandoned(): void {
+    this.#accept()
+  }
+}
+
+/** Where each room is and how far its log reaches. The methods that ask Kafka try once; see `Cluster.patiently`. */
+export class Places {
+  readonly #cluster: Cluster
+  readonly #logger: Logger
+  readonly #places = new Map<RoomId, Place>()
+  readonly #listings: Gather<string, Listing | undefined>
+  readonly #offsets = new Map<string, Gather<string, Offset>>()
+
+  constructor(cluster: Cluster, logger: Logger) {
+    this.#cluster = cluster
+    this.#logger = logger
+    this.#listings = new Gather(topics => cluster.list(topics))
+  }
+
+  /** Where the room is. Rejects with NO_SUCH_ROOM; with anything else it may be asked again. */
+  async of(room: RoomId): Promise<Place> {
+    const known = this.#places.get(room)
+    return known && known.leader >= 0 ? known : this.look(room)
+  }
+
+  /** What we know of the room without asking. */
+  known(room: RoomId): Place | undefined {
+    return this.#places.get(room)
+  }
+
+  /** Asks Kafka where the room is now; rejects as `of` does. */
+  async look(room: RoomId): Promise<Place> {
+    const topic = topicOf(room)
+    let listing = await this.#listings.ask(topic)
+    if (!listing && this.#places.has(room)) {
+      await this.#cluster.pause(SECOND_LOOK)
+      listing = await this.#listings.ask(topic)
+    }
+    if (!listing) {
+      this.#places.delete(room)
+      throw fail('NO_SUCH_ROOM', room)
+    }
+    const { id, leader } = listing
+    const known = this.#places.get(room)
+    const place = known?.id === id ? known : { room, topic, id, leader, end: 0n, found: 0 }
+    place.leader = leader
+    place.found = Date.now()
+    this.#places.set(room, place)
+    if (leader < 0) throw new NotYet(`${topic} has no leader`)
+    return place
+  }
+
+  /** The leader did not answer as one: the next `of` asks anew. */
+  lost(place: Place): void {
+    place.leader = -1
+  }
+  /** The room is known to be gone. */
+  forget(room: RoomId): void {
+    this.#places.delete(room)
+  }
+
+  /** Records before `next` were shown to somebody. */
+  shown(place: Place, next: Offset): void {
+    if (next > place.end) place.end = next
+  }
+
+  /** Throws where an answer that takes `end` for the log's end comes from a broker that does not know it yet. */
+  reaches(place: Place, end: Offset): void {
+    if (end >= place.end) return
+    const { room, end: shown } = place
+    throw new Behind(`the log of ${room} reaches ${end}, but ${shown} was shown`, () => {
+      this.#logger.error(
+        { room, end: String(end), shown: String(shown) },
+        'records are lost: the log has become shorter',
+      )
+      if (place.end === shown) place.end = end
+    })
+  }
+
+  /** Where the log of the room begins and ends. */
+  async bounds(place: Place): Promise<Bounds> {
+    const [first, next] = await Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST)])
+    this.reaches(place, next)
+    this.shown(place, next)
+    return { epoch: place.id, first, next: first > next ? first : next }
+  }
+
+  async #offset(place: Place, timestamp: bigint): Promise<Offset> {
+    const { leader, topic } = place
+    const key = `${timestamp} ${leader}`
+    let gather = this.#offsets.get(key)
+    if (!gather) {
+      gather = new Gather(topics => this.#cluster.offsets(leader, timestamp, topics))
+      this.#offsets.set(key, gather)
+    }
+    try {
+      return await gather.ask(topic)
+    } catch (error) {
+      this.lost(place)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,299 @@
+import { initProducerIdV4 } from '@platformatic/kafka'
+import type { produceV9 } from '@platformatic/kafka'
+import { fail, HoofbeatError } from '../server/errors.ts'
+import type { Logger } from '../server/ports/logger.ts'
+import type { NewRecord, Position, RoomId } from '../server/ports/room-log.ts'
+import { notYet } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Place, Places } from './places.ts'
+import type { Reader } from './reader.ts'
+import { packRecord } from './record.ts'
+import { RoomQueue, sizeOf } from './room-queue.ts'
+import type { Append, Batch } from './room-queue.ts'
+import { BATCH_BYTES } from './topics.ts'
+import { KafkaError, produce } from './wire.ts'
+
+export interface ProducerOptions {
+  /** ms */
+  readonly logTimeout: number
+  /** What may wait for its outcome, in bytes. */
+  readonly queueBytes: number
+  /** ms that a broker may wait for its copies before it answers. */
+  readonly brokerTimeout: number
+  readonly logger: Logger
+}
+interface Sending {
+  readonly queue: RoomQueue
+  readonly batch: Batch
+  readonly place: Place
+}
+interface Leader {
+  readonly broker: number
+  readonly ready: Set<RoomQueue>
+  running: boolean
+}
+type Part = produceV9.ProduceResponsePartition
+
+const PAUSE_MAX = 500
+/** A room is looked up again now and then: another node may have removed it and made it again. ms */
+const PLACE_HOLDS = 30_000
+
+/** The broker has not kept the batch, and its numbers and ours differ. */
+const NUMBERS: ReadonlySet<number> = new Set([
+  KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  KafkaError.DUPLICATE_SEQUENCE_NUMBER,
+  KafkaError.UNKNOWN_PRODUCER_ID,
+  KafkaError.INVALID_PRODUCER_EPOCH,
+  KafkaError.PRODUCER_FENCED,
+])
+/** Somebody wrote under our producer id. */
+const FENCED: ReadonlySet<number> = new Set([KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED])
+/** The batch may be in the log. */
+const OPEN: ReadonlySet<number> = new Set([
+  KafkaError.UNKNOWN_SERVER_ERROR,
+  KafkaError.REQUEST_TIMED_OUT,
+  KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+])
+/** The batch is not in the log, and another try may be better: a leader that moves, copies that are missing. */
+const PASSING: ReadonlySet<number> = new Set([3, 5, 6, 8, 9, 13, 19, 56, 72, 74, 75, 89, 100])
+const TOO_LARGE: ReadonlySet<number> = new Set([KafkaError.MESSAGE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE])
+
+/**
+ * Writes the rooms: for each broker one request is out, and what is appended meanwhile makes up the next one. Every
+ * batch has a number, so a request whose answer was lost is sent again as it was and the broker knows it.
+ */
+export class Producer {
+  readonly #cluster: Cluster
+  readonly #places: Places
+  readonly #reader: Reader
+  readonly #options: ProducerOptions
+  readonly #queues = new Map<RoomId, RoomQueue>()
+  readonly #leaders = new Map<number, Leader>()
+  /** What nobody has heard about yet, oldest first. */
+  readonly #open = new Set<Append>()
+  #bytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #producerId: bigint | undefined
+  #identifying: Promise<void> | undefined
+  #closing = false
+  #idle: (() => void) | undefined
+
+  constructor(cluster: Cluster, places: Places, reader: Reader, options: ProducerOptions) {
+    this.#cluster = cluster
+    this.#places = places
+    this.#reader = reader
+    this.#options = options
+  }
+
+  /** As `RoomLog.append`. */
+  async append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
+    if (records.length === 0) return []
+    if (this.#closing) throw fail('LOG_UNAVAILABLE', 'this node is closing')
+    const now = Date.now()
+    const packed = records.map(record => packRecord(record, now))
+    const bytes = sizeOf(packed)
+    if (this.#bytes + bytes > this.#options.queueBytes) throw fail('LOG_UNAVAILABLE', 'too much is waiting for it')
+    const queue = this.#queueOf(room)
+    this.#bytes += bytes
+    try {
+      return await new Promise((resolve, reject) => {
+        const deadline = performance.now() + this.#options.logTimeout
+        const append: Append = { queue, records: packed, bytes, deadline, resolve, reject }
+        this.#open.add(append)
+        queue.add(append)
+        this.#timer ??= setTimeout(() => this.#expire(), this.#options.logTimeout)
+        this.#wake(queue)
+      })
+    } finally {
+      this.#bytes -= bytes
+      if (this.#open.size === 0) this.#idle?.()
+    }
+  }
+
+  /** Refuses what comes, and resolves when all that was there has its outcome: within the log's timeout. */
+  async close(): Promise<void> {
+    this.#closing = true
+    if (this.#open.size > 0) await new Promise<void>(resolve => (this.#idle = resolve))
+    clearTimeout(this.#timer)
+  }
+
+  #queueOf(room: RoomId): RoomQueue {
+    let queue = this.#queues.get(room)
+    if (!queue) {
+      queue = new RoomQueue(room, this.#open)
+      this.#queues.set(room, queue)
+    }
+    return queue
+  }
+
+  /** Rejects what has waited long enough. Its outcome is unknown from now on, also to us. */
+  #expire(): void {
+    this.#timer = undefined
+    const now = performance.now()
+    for (const append of this.#open) {
+      if (append.deadline > now) {
+        this.#timer = setTimeout(() => this.#expire(), append.deadline - now)
+        return
+      }
+      this.#open.delete(append)
+      append.queue.drop(append)
+      append.reject(fail('LOG_UNAVAILABLE'))
+    }
+  }
+
+  /** Sees to it that what waits in the queue is sent. */
+  #wake(queue: RoomQueue): void {
+    if (queue.busy || queue.empty) return
+    queue.busy = true
+    const place = this.#places.known(queue.room)
+    if (!place || place.leader < 0 || this.#producerId === undefined) return void this.#prepare(queue)
+    this.#ready(queue, place)
+    if (Date.now() - place.found > PLACE_HOLDS) {
+      place.found = Date.now()
+      this.#places.look(queue.room).catch(() => this.#places.lost(place))
+    }
+  }
+
+  #ready(queue: RoomQueue, { leader: broker }: Place): void {
+    let leader = this.#leaders.get(broker)
+    if (!leader) {
+      leader = { broker, ready: new Set(), running: false }
+      this.#leaders.set(broker, leader)
+    }
+    leader.ready.add(queue)
+    if (leader.running) return
+    leader.running = true
+    // Whatever else is appended in this turn comes along.
+    queueMicrotask(() => void this.#run(leader))
+  }
+
+  /** Finds out where a room is, however long that takes, as long as somebody waits for it. */
+  async #prepare(queue: RoomQueue): Promise<void> {
+    while (!queue.empty && !this.#cluster.closed) {
+      if (queue.failures > 0) await this.#cluster.pause(Math.min(PAUSE_MAX, 5 * 2 ** queue.failures))
+      queue.failures++
+      try {
+        await this.#identify()
+        return this.#ready(queue, await this.#places.of(queue.room))
+      } catch (error) {
+        if (!(error instanceof HoofbeatError)) continue
+        queue.refuseAll(error)
+        this.#queues.delete(queue.room)
+      }
+    }
+    queue.failures = 0
+    queue.busy = false
+  }
+
+  /** The number under which the brokers know us; asked for once. */
+  #identify(): Promise<void> {
+    this.#identifying ??= this.#askForId().finally(() => (this.#identifying = undefined))
+    return this.#identifying
+  }
+
+  async #askForId(): Promise<void> {
+    if (this.#producerId !== undefined) return
+    const { errorCode, producerId } = await this.#cluster.any(initProducerIdV4.api, null, this.#options.logTimeout)
+    if (errorCode !== KafkaError.NONE) throw notYet('a producer id', errorCode)
+    this.#producerId = producerId
+  }
+
+  async #run(leader: Leader): Promise<void> {
+    while (leader.ready.size > 0) {
+      const sending = this.#compose(leader)
+      if (sending.length > 0) await this.#send(leader.broker, sending)
+    }
+    leader.running = false
+  }
+
+  /** The next request to a broker: one batch of each room that has something for it, as long as there is space. */
+  #compose(leader: Leader): Sending[] {
+    const sending: Sending[] = []
+    let bytes = 0
+    for (const queue of leader.ready) {
+      const place = this.#places.known(queue.room)
+      const here = place?.leader === leader.broker && this.#producerId !== undefined
+      const batch = here ? queue.next(place.id, this.#producerId!, place.end) : undefined
+      bytes += batch?.bytes.length ?? 0
+      if (bytes > BATCH_BYTES && sending.length > 0) break
+      leader.ready.delete(queue)
+      if (here && batch) sending.push({ queue, batch, place })
+      else this.#free(queue)
+    }
+    return sending
+  }
+
+  #free(queue: RoomQueue): void {
+    queue.busy = false
+    this.#wake(queue)
+  }
+
+  async #send(broker: number, sending: readonly Sending[]): Promise<void> {
+    const answer = await this.#ask(broker, sending).catch(() => undefined)
+    const parts = new Map(answer?.responses.map(({ name, partitionResponses }) => [name, partitionResponses[0]]))
+    for (const each of sending) {
+      const part = parts.get(each.place.topic)
+      if (part) this.#answered(each, part)
+      else this.#again(each)
+    }
+  }
+
+  async #ask(broker: number, sending: readonly Sending[]): Promise<produceV9.ProduceResponse> {
+    const link = this.#cluster.link(broker, 'write')
+    await link.ready()
+    const before = sending.map(({ batch }) => batch.unknown)
+    for (const { batch } of sending) batch.unknown = true
+    const batches = sending.map(({ place, batch }) => ({ topic: place.topic, batch: batch.bytes }))
+    const answer = await link.call(produce, this.#options.brokerTimeout, batches)
+    for (const [index, { batch }] of sending.entries()) batch.unknown = before[index]!
+    return answer
+  }
+
+  #again({ queue, place }: Sending): void {
+    this.#places.lost(place)
+    void this.#prepare(queue)
+  }
+
+  #answered(sending: Sending, part: Part): void {
+    const { queue, batch, place } = sending
+    const { errorCode } = part
+    if (errorCode === KafkaError.NONE) return void this.#kept(sending, part.baseOffset)
+    if (OPEN.has(errorCode)) {
+      batch.unknown = true
+      return this.#again(sending)
+    }
+    if (PASSING.has(errorCode)) return this.#again(sending)
+    if (FENCED.has(errorCode)) this.#producerId = undefined
+    if (NUMBERS.has(errorCode) && !batch.unknown) queue.renumber(batch)
+    else if (TOO_LARGE.has(errorCode)) queue.tooLarge(batch)
+    else return void this.#lookUp(sending, part)
+    this.#options.logger.warn({ room: place.room, kafka: errorCode }, 'a batch is sent in another form')
+    this.#free(queue)
+  }
+
+  async #kept({ queue, batch, place }: Sending, first: bigint): Promise<void> {
+    let current = place
+    // Offsets only grow in one life of a room: this is another one, or somebody was shown what is lost now.
+    if (first < place.end) current = await this.#places.look(place.room).catch(() => place)
+    this.#places.shown(current, first + BigInt(batch.appends.reduce((sum, { records }) => sum + records.length, 0)))
+    queue.kept(batch, current.id, first)
+    this.#free(queue)
+  }
+
+  /** The broker refuses a batch for good. If it may have taken it before, the log has the answer; it is not sent again. */
+  async #lookUp({ queue, batch, place }: Sending, { errorCode, errorMessage }: Part): Promise<void> {
+    const { room } = place
+    this.#options.logger.error({ room, kafka: errorCode, reason: errorMessage }, explain(errorCode))
+    const found = batch.unknown
+      ? await this.#reader.find(place, batch.identity, batch.from).catch(() => undefined)
+      : undefined
+    if (found !== undefined) return this.#kept({ queue, batch, place }, found)
+    queue.refuse(batch, fail('LOG_UNAVAILABLE', undefined, { cause: notYet(place.topic, errorCode) }))
+    this.#free(queue)
+  }
+}
+
+const explain = (errorCode: number): string =>
+  errorCode === KafkaError.INVALID_TIMESTAMP
+    ? "a batch reached the broker too late, or this node's clock and the broker's differ"
+    : 'the broker refuses a batch'

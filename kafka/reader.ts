@@ -1,0 +1,81 @@
+import type { Logger } from '../server/ports/logger.ts'
+import type { LogRecord, Offset, RoomId } from '../server/ports/room-log.ts'
+import { NotYet, notYet } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Place, Places } from './places.ts'
+import { decodeBatches, findBatch } from './record.ts'
+import type { Identity } from './record.ts'
+import { fetch, KafkaError } from './wire.ts'
+import type { RoomAnswer } from './wire.ts'
+
+const MiB = 1024 * 1024
+/** Of a fetch's session: there is none. */
+const NO_SESSION = { sessionId: 0, sessionEpoch: -1, forgotten: [] }
+
+/** Reads what is in the log, at once and from anywhere. */
+export class Reader {
+  readonly #cluster: Cluster
+  readonly #places: Places
+  readonly #logger: Logger
+
+  constructor(cluster: Cluster, places: Places, logger: Logger) {
+    this.#cluster = cluster
+    this.#places = places
+    this.#logger = logger
+  }
+
+  /** As `RoomLog.read`. */
+  read(room: RoomId, from: Offset, limit: number): Promise<LogRecord[]> {
+    return this.#cluster.patiently(async () => {
+      const place = await this.#places.of(room)
+      for (let at = from; ;) {
+        const answer = await this.#fetch(place, at)
+        if (!answer) {
+          const { first, next } = await this.#places.bounds(place)
+          if (at > next) return []
+          if (at >= first) throw new NotYet(`${room} has ${at} after all`)
+          at = first
+          continue
+        }
+        const { records, next, unreadable } = decodeBatches(answer.batches, at, { records: limit, bytes: MiB })
+        if (unreadable > 0) this.#logger.warn({ room, from: String(at), unreadable }, 'batches that nobody can read')
+        this.#places.shown(place, next)
+        if (records.length > 0) return records
+        if (next === at) {
+          // Nothing from here on: unless this broker is behind what was shown already.
+          if (at < place.end) this.#places.reaches(place, answer.end)
+          return []
+        }
+        at = next
+      }
+    })
+  }
+
+  /** The offset of our own batch, if it is in the log at or after `from`. Rejects with LOG_UNAVAILABLE. */
+  find(place: Place, identity: Identity, from: Offset): Promise<Offset | undefined> {
+    return this.#cluster.patiently(async () => {
+      for (let at = from; ;) {
+        const answer = await this.#fetch(place, at)
+        const { offset, next } = findBatch(answer?.batches ?? Buffer.alloc(0), identity)
+        if (offset !== undefined || next === undefined) return offset
+        at = next
+      }
+    })
+  }
+
+  /** One try; undefined where `from` is out of range. */
+  async #fetch(place: Place, from: Offset): Promise<RoomAnswer | undefined> {
+    const wanted = [{ id: place.id, from, bytes: MiB }]
+    try {
+      const link = this.#cluster.link(place.leader, 'read')
+      const { errorCode, rooms } = await link.call(fetch, { ...NO_SESSION, wait: 0, bytes: MiB, wanted })
+      const answer = rooms[0]
+      if (answer?.errorCode === KafkaError.OFFSET_OUT_OF_RANGE) return undefined
+      if (!answer || answer.errorCode !== KafkaError.NONE) throw notYet(place.topic, answer?.errorCode ?? errorCode)
+      return answer
+    } catch (error) {
+      this.#places.lost(place)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import { fail, HoofbeatError } from '../server/errors.ts'
+import type { Logger } from '../server/ports/logger.ts'
+import type { Offset, RoomId, Sink, Tail } from '../server/ports/room-log.ts'
+import type { Cluster } from './cluster.ts'
+import { FetchLane } from './fetch-lane.ts'
+import { FollowedRoom } from './followed-room.ts'
+import type { Place, Places } from './places.ts'
+import { KafkaError } from './wire.ts'
+
+const PAUSE_MAX = 500
+/** How often, without any sign of trouble, it is checked that rooms are still where we read them. ms */
+const PLACE_HOLDS = 30_000
+
+/** Follows rooms as they grow: which lane reads each, and what becomes of it when something happens to the room. */
+export class Tails {
+  readonly #cluster: Cluster
+  readonly #places: Places
+  readonly #logger: Logger
+  readonly #rooms = new Map<RoomId, FollowedRoom>()
+  readonly #lanes = new Map<number, FetchLane>()
+  #checking: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(cluster: Cluster, places: Places, logger: Logger) {
+    this.#cluster = cluster
+    this.#places = places
+    this.#logger = logger
+  }
+
+  /** As `RoomLog.tail`. */
+  tail(room: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
+    return this.#cluster.patiently(async () => {
+      const place = await this.#places.of(room)
+      const { first, next: end } = await this.#places.bounds(place)
+      if (this.#closed) throw fail('LOG_UNAVAILABLE', 'this node is closing')
+      const start = from === 'end' ? end : from < first || from > end ? first : from
+      const followed = this.#follow(place, start)
+      const follower = followed.follow(sink, start)
+      const stop = (): void => {
+        followed.leave(follower)
+        if (followed.empty) this.#drop(followed)
+      }
+      return { epoch: place.id, next: start, stop }
+    })
+  }
+
+  /** The room has been removed. */
+  removed(room: RoomId): void {
+    const followed = this.#rooms.get(room)
+    if (followed) this.#end(followed, fail('NO_SUCH_ROOM', room))
+  }
+
+  /** Ends all tails. */
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#checking)
+    for (const followed of this.#rooms.values()) this.#end(followed)
+  }
+
+  #follow(place: Place, start: Offset): FollowedRoom {
+    const known = this.#rooms.get(place.room)
+    if (known?.id === place.id) return known
+    if (known) this.#end(known, madeAgain(place.room))
+    const followed = new FollowedRoom(place, start, {
+      logger: this.#logger,
+      shown: (where, next) => this.#places.shown(where, next),
+      trouble: (room, errorCode) => void this.#relocate(room, errorCode),
+    })
+    this.#rooms.set(place.room, followed)
+    this.#assign(followed)
+    this.#checking ??= setInterval(() => void this.#check([...this.#rooms.values()]), PLACE_HOLDS).unref()
+    return followed
+  }
+
+  /** Has the room read by the lane of its leader. */
+  #assign(followed: FollowedRoom): void {
+    const { leader: broker } = followed.place
+    if (followed.lane?.broker === broker) return
+    followed.lane?.reads.remove(followed)
+    const reads = this.#laneOf(broker)
+    followed.lane = { broker, reads }
+    reads.add(followed)
+  }
+
+  #laneOf(broker: number): FetchLane {
+    let lane = this.#lanes.get(broker)
+    if (!lane) {
+      lane = new FetchLane({
+        tail: () => this.#cluster.link(broker, 'tail'),
+        join: () => this.#cluster.link(broker, 'join'),
+        broken: failures => this.#broken(broker, failures),
+      })
+      this.#lanes.set(broker, lane)
+    }
+    return lane
+  }
+
+  #leave(followed: FollowedRoom): void {
+    followed.lane?.reads.remove(followed)
+    followed.lane = undefined
+  }
+
+  #drop(followed: FollowedRoom): void {
+    this.#leave(followed)
+    if (this.#rooms.get(followed.place.room) === followed) this.#rooms.delete(followed.place.room)
+  }
+
+  #end(followed: FollowedRoom, error?: Error): void {
+    this.#drop(followed)
+    followed.end(error)
+  }
+
+  /** A broker does not answer. Its rooms may be elsewhere by now; those that are not wait for it. */
+  async #broken(broker: number, failures: number): Promise<void> {
+    await this.#cluster.pause(Math.min(PAUSE_MAX, 10 * 2 ** failures))
+    await this.#check(Array.from(this.#rooms.values()).filter(({ lane }) => lane?.broker === broker))
+  }
+
+  /** Asks where these rooms are, and moves those that are somewhere else. */
+  async #check(rooms: readonly FollowedRoom[]): Promise<void> {
+    await Promise.all(rooms.map(followed => this.#locate(followed).catch(() => undefined)))
+  }
+
+  /** The leader answered with an error for this room. Until it is found again nothing is asked for it. */
+  async #relocate(followed: FollowedRoom, errorCode: number): Promise<void> {
+    this.#leave(followed)
+    this.#logger.debug({ room: followed.place.room, kafka: errorCode }, 'a tail is looked for again')
+    while (!followed.empty && !this.#closed) {
+      const tries = followed.failures++
+      if (tries > 0) await this.#cluster.pause(Math.min(PAUSE_MAX, 5 * 2 ** tries))
+      try {
+        return await this.#locate(followed, errorCode === KafkaError.OFFSET_OUT_OF_RANGE)
+      } catch {
+        // No broker knows now: ask again.
+      }
+    }
+  }
+
+  /** Reads the room where it is now, or ends its tails where it is not what they followed. */
+  async #locate(followed: FollowedRoom, outOfRange = false): Promise<void> {
+    const { room } = followed.place
+    try {
+      const place = await this.#places.look(room)
+      if (followed.empty) return
+      if (place.id !== followed.id) return this.#end(followed, madeAgain(room))
+      if (outOfRange) {
+        const { first, next } = await this.#places.bounds(place)
+        if (followed.position < first || followed.position > next) return this.#end(followed, lost(room))
+      }
+      if (!followed.empty) this.#assign(followed)
+    } catch (error) {
+      if (!(error instanceof HoofbeatError)) throw error
+      this.#end(followed, error)
+    }
+  }
+}
+
+const madeAgain = (room: RoomId): Error => fail('LOG_UNAVAILABLE', `${room} was removed and made again`)
+const lost = (room: RoomId): Error => fail('LOG_UNAVAILABLE', `records of ${room} are gone before they were delivered`)
