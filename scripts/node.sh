@@ -17,14 +17,17 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   exit 1
 fi
 if ! enough node; then
-  package=node-$(node -p 'process.platform.replace("win32", "win") + "-" + process.arch')
+  package=node-$(node -p 'process.platform + "-" + process.arch')
   bin=$root/.cache/node/node_modules/$package/bin
   if ! enough "$bin/node"; then
     echo "This machine has Node $(node -v); Hoofbeat needs a newer one: getting $package@24 from npm into .cache/node" >&2
     new=$root/.cache/node.$$
+    # In the background, because a shell heeds signals only while it waits.
+    npm install --prefix "$new" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error --silent "$package@24" >&2 &
+    npm=$!
     trap 'rm -rf "$new"' EXIT
-    trap 'exit 1' HUP INT TERM
-    npm install --prefix "$new" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error --silent "$package@24" >&2 || {
+    trap 'kill "$npm"; wait "$npm"; exit 1' HUP INT TERM
+    wait "$npm" || {
       echo "npm could not install $package@24: install Node 24 from https://nodejs.org instead, or try again." >&2
       exit 1
     }
