@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { HoofbeatError } from '../errors.ts'
 import { encodeFrame } from './encoder.ts'
@@ -57,7 +57,7 @@ const versions = fc.constantFrom(...VERSIONS)
 const text = fc.string({
   unit: fc.oneof(
     { weight: 3, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },
-    fc.constantFrom(...'\\\n\r:\0 cnrtab말'),
+    fc.constantFrom('\\', '\n', '\r', ':', '\0', ' ', 'c', 'n', 'r', 't', 'a', 'b', '말'),
   ),
   maxLength: 12,
 })
@@ -117,7 +117,7 @@ const written = (version: Version): fc.Arbitrary<Written> =>
       const said = connects
         ? headers.filter(header => !/[\r\n]/.test(header.join('')) && !header[0].includes(':'))
         : headers
-      const code = (part: string): string => (connects ? part : [...part].map(c => CODES[version][c] ?? c).join(''))
+      const code = (part: string): string => (connects ? part : part.replace(/[\\\n\r:]/g, c => CODES[version][c] ?? c))
       const content = command !== 'SEND' ? EMPTY : counted ? body : body.filter(byte => byte !== 0)
       const lines = said.map(([name, value]) => `${code(name)}:${code(value)}`)
       if (counted) lines.push(`content-length:${content.length}`)
@@ -220,10 +220,10 @@ t.test('[checklist 61] a broken stream gives the same frames and the same end ho
       if (whole.failure === undefined) survived++
       else failed++
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
-  t.pass('3000 runs')
-  t.ok(failed > 300 && survived > 300, `${failed} failed, ${survived} did not`)
+  t.pass('1000 runs')
+  t.ok(failed > 100 && survived > 100, `${failed} failed, ${survived} did not`)
   t.end()
 })
 
@@ -243,9 +243,9 @@ t.test('[checklist 61] arbitrary bytes throw nothing but HoofbeatError and never
       // `parse` lets any other error through and counts frames; that it returns is the rest.
       parse(cut(Buffer.from(raw), sizes), version)
     }),
-    { numRuns: 5000 },
+    { numRuns: 2000 },
   )
-  t.pass('5000 runs')
+  t.pass('2000 runs')
   t.end()
 })
 
