@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { healthRoutes } from './health.ts'
@@ -5,6 +6,8 @@ import { healthRoutes } from './health.ts'
 /** A node whose parts can be broken, and whose clock stands still. */
 const setUp = async (t: Test) => {
   const node = {
+    requests: 0,
+    gate: Promise.resolve(),
     asked: [] as string[],
     timeouts: [] as number[],
     broken: new Map<string, Error>(),
@@ -16,10 +19,12 @@ const setUp = async (t: Test) => {
   const part = (name: string) => async (timeout: number) => {
     node.asked.push(name)
     node.timeouts.push(timeout)
+    await node.gate
     const error = node.broken.get(name)
     if (error) throw error
   }
   const app = fastify()
+  app.addHook('onRequest', async () => void node.requests++)
   healthRoutes(app, {
     checks: { log: part('log'), keys: part('keys') },
     draining: () => node.draining,
@@ -81,6 +86,24 @@ void t.test('however many ask, the parts are asked once a second', async t => {
   node.now += 1
   t.same(await ask('/health/ready'), ready)
   t.equal(node.asked.length, 6)
+})
+
+void t.test('whoever asks while the parts are being asked waits for the same answer', async t => {
+  const { node, ask } = await setUp(t)
+  await ask('/health/ready')
+  node.now += 1_000
+  const gate = Promise.withResolvers<void>()
+  node.gate = gate.promise
+  const answers = []
+  for (const requests of [2, 3, 4]) {
+    answers.push(ask('/health/ready'))
+    while (node.requests < requests) await setImmediate()
+    node.now += 1_000
+  }
+  await setImmediate()
+  gate.resolve()
+  t.same(await Promise.all(answers), [ready, ready, ready])
+  t.equal(node.asked.length, 4)
 })
 
 void t.test('draining is told at once, and no part is asked', async t => {

@@ -96,13 +96,12 @@ const statusOf: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HE
 
 /** Answers what Node's HTTP parser gave up on, before any request was there. */
 const refuse = (socket: Socket, code: string, problemHeaders: Readonly<Record<string, string>>): void => {
-  // Anything else is a broken connection, or a handshake of TLS that did not come to its end.
-  const readable = code.startsWith('HPE_') || code.startsWith('ERR_HTTP_')
-  if (!readable || !socket.writable) return void socket.destroy()
+  if (!socket.writable) return void socket.destroy()
   const status = statusOf[code] ?? 400
   const body = problem(status)
   const headers = { ...problemHeaders, 'content-length': body.length, 'connection': 'close' }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  // Nothing waits for the client, who may not be reading, or not have come to the end of a TLS handshake.
   socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
   socket.destroy()
 }
