@@ -23,11 +23,12 @@ export const selfSigned = (): { cert: Buffer; key: Buffer } => {
 
 const DAY = 86_400_000
 
-/** One value of ASN.1, in DER: its tag, the length of its parts, the parts. */
+/** One value of ASN.1, in DER: its tag, the length of its parts (as short as can be), the parts. */
 const der = (tag: number, ...parts: Buffer[]): Buffer => {
   const value = Buffer.concat(parts)
-  const length = value.length < 128 ? [value.length] : [0x82, value.length >> 8, value.length & 255]
-  return Buffer.concat([Buffer.from([tag, ...length]), value])
+  const { length } = value
+  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+  return Buffer.concat([Buffer.from([tag, ...size]), value])
 }
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'))
 const time = (fromNow: number): Buffer => {
