@@ -1,6 +1,7 @@
 import { errors, fail, HoofbeatError, toHoofbeatError } from '../errors.ts'
 import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
-import { connected, connecting } from '../frames/index.ts'
+import { echoed } from '../frames/headers.ts'
+import { connected, connecting, left } from '../frames/index.ts'
 import { leave } from '../frames/subscribe.ts'
 import { Transactions } from '../frames/transactions.ts'
 import type { Identity } from '../ports/access.ts'
@@ -19,8 +20,7 @@ import type { Transport } from './transport.ts'
 
 /** What a frame costs beside its body while it is under way, bytes. */
 const FRAME_OVERHEAD = 512
-/** A user over the rate is not read from; after so much of it without a break it is told so. */
-const RATE_PATIENCE_MS = 10_000
+/** So long without being over the rate counts as a break. */
 const RATE_BREAK_MS = 1000
 /** How long before its end a token's owner is told. */
 const EXPIRY_NOTICE_MS = 30_000
@@ -29,6 +29,9 @@ const CLOSE_MS = 5000
 
 /** After DISCONNECT or ERROR whatever still arrives is dropped. */
 const closing: FrameHandler = () => ({})
+
+/** Work that is not done because earlier work was refused. That one tells the client; this one has nothing to say. */
+const SKIPPED = new Error('earlier work of this connection was refused')
 
 /** One STOMP connection: bytes in, frames to their handlers, answers and messages out, until it ends. */
 export class Connection implements FrameConnection {
@@ -50,7 +53,8 @@ export class Connection implements FrameConnection {
   #state: FrameHandler = connecting
   /** CONNECT is being checked: later frames are in a version that is not known yet. */
   #authenticating = false
-  #failed = false
+  /** ERROR or DISCONNECT's RECEIPT has been written, and nothing is after it. */
+  #over = false
   /** Work that had to be done in order was refused; what follows it must not be done before ERROR says so. */
   #refused = false
   #draining = false
@@ -64,7 +68,9 @@ export class Connection implements FrameConnection {
   readonly #expiry = new Deadline()
   readonly #notice = new Deadline()
   readonly #advance = (): void => this.#read()
-  #throttle: { since: number; last: number; timer?: NodeJS.Timeout } | undefined
+  /** Over the rate since when without a break, and until when as far as is known, epoch ms. */
+  #throttle = { since: 0, until: 0 }
+  #throttleTimer: NodeJS.Timeout | undefined
 
   constructor(transport: Transport, around: NodeParts, session: string) {
     const { config } = around
@@ -98,7 +104,7 @@ export class Connection implements FrameConnection {
   /** Bytes have arrived, in whatever form: a sign of life, and before CONNECTED there may be only so many. */
   heard(bytes: number): void {
     this.#liveness.heard(Date.now())
-    if (this.#identity || this.#failed) return
+    if (this.#identity || this.#over) return
     this.#received += bytes
     if (this.#received > this.around.config.LOGIN_BYTES) this.fail(fail('FRAME_TOO_LARGE', 'before CONNECTED'))
   }
@@ -122,7 +128,10 @@ export class Connection implements FrameConnection {
       } catch (error) {
         return this.fail(error as HoofbeatError)
       }
-      if (!frame) break
+      if (!frame) {
+        if (this.#gone) this.#state = closing
+        break
+      }
       this.around.meter.add('framesIn', 1, frame.command)
       this.#handle(frame)
     }
@@ -139,6 +148,7 @@ export class Connection implements FrameConnection {
   }
 
   #setReading(): void {
+    if (this.#gone) return
     const held = this.#held()
     if (held === this.#paused) return
     this.#paused = held
@@ -147,9 +157,9 @@ export class Connection implements FrameConnection {
   }
 
   #handle(frame: Frame): void {
-    if (this.#state === closing) return
-    const receipt = this.#state === connecting ? undefined : frame.headers.get('receipt')
+    let receipt: string | undefined
     try {
+      if (this.#state !== connecting) receipt = echoed(frame, 'receipt', this.version)
       const outcome = this.#state(this, frame)
       if (outcome instanceof Promise) this.#follow(frame, outcome, receipt)
       else this.#done(outcome, receipt)
@@ -166,7 +176,9 @@ export class Connection implements FrameConnection {
     const followed = outcome
       .then(
         result => this.#done(result, receipt),
-        (error: unknown) => this.fail(toHoofbeatError(error), receipt),
+        (error: unknown) => {
+          if (error !== SKIPPED) this.fail(toHoofbeatError(error), receipt)
+        },
       )
       .finally(() => {
         this.#underWay.delete(followed)
@@ -179,7 +191,7 @@ export class Connection implements FrameConnection {
 
   /** The RECEIPT comes when the frame's work is done: for a SEND, after its append is durable. */
   #done(outcome: Outcome, receipt: string | undefined): void {
-    if (this.#failed) return
+    if (this.#over || this.#gone) return
     if (receipt !== undefined) this.#answer('RECEIPT', { 'receipt-id': receipt, ...outcome.headers })
     if (outcome.close) this.#end(1000)
   }
@@ -187,7 +199,7 @@ export class Connection implements FrameConnection {
   // ── What handlers use ──
 
   login({ version, identity, heartBeat }: Login): void {
-    if (this.#failed || this.#gone) return
+    if (this.#over || this.#gone) return
     this.#rate = this.around.quotas.login(identity.user)
     this.#identity = identity
     this.version = version
@@ -206,6 +218,7 @@ export class Connection implements FrameConnection {
   }
 
   renew(identity: Identity): void {
+    if (this.#over || this.#gone) return
     this.#identity = identity
     this.#watchExpiry()
   }
@@ -213,7 +226,7 @@ export class Connection implements FrameConnection {
   inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T> {
     const before = this.#lanes.get(room) ?? Promise.resolve()
     const after = before.then(() => {
-      if (this.#failed || this.#refused) throw fail('NOT_CONNECTED')
+      if (this.#over || this.#refused) throw SKIPPED
       return work()
     })
     const lane = after.then(
@@ -256,8 +269,9 @@ export class Connection implements FrameConnection {
     if (this.#state === closing) return
     const { config } = this.around
     if (!this.#identity && now - this.#started >= config.LOGIN_TIMEOUT) return this.fail(fail('LOGIN_TIMEOUT'))
-    // No deadline of the client's runs while it is the server that does not read.
-    if (this.#paused) this.#liveness.heard(now)
+    // No deadline of the client's runs while it is the server that does not read, or while a ping would only wait behind
+    // what the client has not taken yet.
+    if (this.#paused || (this.#transport.pings && this.outlet.size > 0)) this.#liveness.heard(now)
     if (this.outlet.stuckFor(now) >= config.STALL_SECONDS * 1000) {
       this.#logger.warn({ connection: this.session, user: this.user, waiting: this.outlet.size }, 'stalled')
       this.fail(fail('STALLED'))
@@ -266,41 +280,41 @@ export class Connection implements FrameConnection {
     const pulse = this.#liveness.tick(now, this.outlet.lastWrite)
     if (pulse === 'dead') this.fail(fail('HEART_BEAT_LOST'))
     else if (pulse === 'ping') this.#transport.ping()
-    else if (pulse === 'beat') this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
+    else if (pulse === 'beat' && this.outlet.size === 0) this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
   }
 
   #watchExpiry(): void {
     const { expires } = this.identity
-    this.#clearTimers()
+    this.#expiry.clear()
+    this.watchNotice()
     this.outlet.beforeWrite = () => {}
     if (expires === undefined) return
-    const expire = (): void => {
-      if (this.#failed) return
-      this.outlet.dropMessages()
-      this.fail(fail('TOKEN_EXPIRED'))
-    }
+    const expire = (): void => this.fail(fail('TOKEN_EXPIRED'))
     this.#expiry.set(expires, expire)
-    this.#notice.set(expires - EXPIRY_NOTICE_MS, () => this.tell('token-expiring', { expires: String(expires) }))
     // A timer may be late; what would be written after the token's end is not.
     this.outlet.beforeWrite = () => {
       if (Date.now() >= expires) expire()
     }
   }
 
+  watchNotice(): void {
+    const { expires } = this.identity
+    if (expires === undefined) return this.#notice.clear()
+    this.#notice.set(expires - EXPIRY_NOTICE_MS, () => this.tell('token-expiring', { expires: String(expires) }))
+  }
+
   #throttled(): boolean {
     const wait = this.#rate?.wait() ?? 0
     if (wait === 0) return false
     const now = Date.now()
-    if (!this.#throttle || now - this.#throttle.last > RATE_BREAK_MS) this.#throttle = { since: now, last: now }
-    this.#throttle.last = now
-    if (now - this.#throttle.since >= RATE_PATIENCE_MS) {
+    if (now - this.#throttle.until > RATE_BREAK_MS) this.#throttle.since = now
+    this.#throttle.until = now + wait
+    if (now - this.#throttle.since >= this.around.ratePatience) {
       this.fail(fail('RATE_LIMITED', undefined, { headers: { 'retry-after-ms': String(wait) } }))
       return false
     }
-    this.#throttle.timer ??= setTimeout(() => {
-      delete this.#throttle?.timer
-      this.#read()
-    }, wait)
+    clearTimeout(this.#throttleTimer)
+    this.#throttleTimer = setTimeout(this.#advance, wait)
     return true
   }
 
@@ -323,13 +337,12 @@ export class Connection implements FrameConnection {
   // ── The end ──
 
   fail(error: HoofbeatError, receipt?: string): void {
-    if (this.#failed || this.#gone) return
-    this.#failed = true
+    if (this.#over) return
+    this.#over = true
+    const fields = { connection: this.session, user: this.user, code: error.code, err: error.cause }
+    this.#logger[error.code === 'INTERNAL' ? 'error' : 'info'](fields, error.message)
+    if (this.#gone) return this.#release()
     this.around.meter.add('errors', 1, error.code)
-    const fields = { connection: this.session, user: this.user, code: error.code }
-    if (error.code === 'INTERNAL') this.#logger.error({ ...fields, err: error.cause }, error.message)
-    else this.#logger.info({ ...fields, err: error.cause }, error.message)
-    this.#leaveRooms()
     this.outlet.dropMessages()
     const { advice } = errors[error.code]
     const headers = {
@@ -345,23 +358,26 @@ export class Connection implements FrameConnection {
 
   /** Nothing is taken any more; what was written is flushed, then the transport closes. */
   #end(code: number): void {
-    this.#state = closing
-    this.#leaveRooms()
-    this.#clearTimers()
+    this.#over = true
+    this.#release()
     this.outlet.finish(() => this.#transport.close(code))
     this.#expiry.set(Date.now() + CLOSE_MS, () => this.#transport.destroy())
     this.#setReading()
   }
 
-  #leaveRooms(): void {
-    for (const subscribed of this.subscriptions.values()) leave(subscribed)
-    this.subscriptions.clear()
+  /** Lets go of everything that would still do something for this connection. */
+  #release(): void {
+    this.#state = closing
+    this.#leave()
+    clearTimeout(this.#throttleTimer)
+    this.around.intake.forget(this.#advance)
   }
 
-  #clearTimers(): void {
+  #leave(): void {
+    for (const subscribed of this.subscriptions.values()) leave(subscribed)
+    this.subscriptions.clear()
     this.#expiry.clear()
     this.#notice.clear()
-    clearTimeout(this.#throttle?.timer)
   }
 
   /** The node goes: what is under way is settled, then the client is sent elsewhere. */
@@ -374,14 +390,14 @@ export class Connection implements FrameConnection {
     this.fail(fail('DRAINING', undefined, { headers }))
   }
 
-  /** The transport is gone. Frames that had been taken go on to their end. */
+  /** The transport is gone. Frames that came before go on to their end. */
   closed(): void {
-    if (this.#gone) return
     this.#gone = true
-    this.#state = closing
-    this.#leaveRooms()
-    this.#clearTimers()
-    this.around.intake.forget(this.#advance)
+    if (this.#state === connected) {
+      this.#state = left
+      this.#leave()
+      this.#read()
+    } else this.#release()
     this.#logger.info({ connection: this.session, user: this.user }, 'closed')
   }
 }

@@ -25,6 +25,8 @@ export interface NodeParts extends Surroundings {
   readonly server: string
   /** How often deadlines are looked at, ms. */
   readonly grain: number
+  /** A user over the rate is not read from; after so much of it without a break it is told so, ms. */
+  readonly ratePatience: number
 }
 
 export interface NodeOptions {
@@ -34,7 +36,10 @@ export interface NodeOptions {
   readonly meter: Meter
   readonly logger: Logger
   readonly version: string
+  readonly ratePatience?: number
 }
+
+const RATE_PATIENCE_MS = 10_000
 
 /** A draining node sends its clients elsewhere at this pace, so that they do not all arrive there at once. */
 const DRAIN_MS_PER_CONNECTION = 2
@@ -47,7 +52,7 @@ export class Node {
   draining = false
   #whenEmpty: (() => void) | undefined
 
-  constructor({ config, log, access, meter, logger, version }: NodeOptions) {
+  constructor({ config, log, access, meter, logger, version, ratePatience = RATE_PATIENCE_MS }: NodeOptions) {
     const grain = Math.min(1000, Math.ceil(config.HEART_BEAT / 10), Math.ceil(config.LOGIN_TIMEOUT / 4))
     this.#parts = {
       config,
@@ -56,6 +61,7 @@ export class Node {
       meter,
       logger,
       grain,
+      ratePatience,
       hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES }),
       rooms: new Rooms(log, config.ROOMS),
       quotas: new Quotas(config),

@@ -22,8 +22,8 @@ export class Outbox implements Outlet {
   #scheduled = false
   #listeners: (() => void)[] = []
   #finished: (() => void) | undefined
-  /** When the socket last took something, or something came to wait, epoch ms. */
-  #progress = 0
+  /** When the socket last took something, or had nothing to take, epoch ms. */
+  #progress = Date.now()
   /** Called before anything is written. */
   beforeWrite: () => void = () => {}
   /** When something was last handed to the socket, epoch ms. */
@@ -46,9 +46,10 @@ export class Outbox implements Outlet {
     return this.size < this.#highWater
   }
 
-  /** For how many ms the socket has taken nothing of what waits. */
+  /** For how many ms the socket has taken nothing of what waits. Asked every so often, or it does not know. */
   stuckFor(now: number): number {
-    return this.size === 0 ? 0 : now - this.#progress
+    if (this.size === 0) this.#progress = now
+    return now - this.#progress
   }
 
   push(bytes: Buffer, frames: number): void {
@@ -63,7 +64,6 @@ export class Outbox implements Outlet {
   }
 
   #add(bytes: Buffer): void {
-    if (this.#bytes === 0 && this.#transport.buffered === 0) this.#progress = Date.now()
     this.#parts.push(bytes)
     this.#bytes += bytes.length
     this.#schedule()
@@ -107,7 +107,6 @@ export class Outbox implements Outlet {
     if (at === this.#parts.length) {
       this.#parts = []
       this.#bytes = 0
-      this.#answers.clear()
     } else this.#parts.splice(0, at)
     if (this.#listeners.length > 0 && this.size < this.#highWater / 2) this.#call()
     if (this.#finished && this.#parts.length === 0) this.#finished()
@@ -119,6 +118,7 @@ export class Outbox implements Outlet {
     let length = this.#parts[at]!.length
     while (to < this.#parts.length && length + this.#parts[to]!.length <= WRITE_BYTES)
       length += this.#parts[to++]!.length
+    if (this.#answers.size > 0) for (let i = at; i < to; i++) this.#answers.delete(this.#parts[i]!)
     this.#transport.write(to === at + 1 ? this.#parts[at]! : Buffer.concat(this.#parts.slice(at, to), length))
     this.#bytes -= length
     this.#meter.add('bytesOut', length)

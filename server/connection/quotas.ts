@@ -26,7 +26,13 @@ export class Rate {
   /** How many ms until there is one again; 0: now. */
   wait(): number {
     this.#fill()
-    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#rate) * 1000)
+    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.#rate) * 1000)
+  }
+
+  /** How many ms until nothing of what was taken is missing any more. */
+  get refill(): number {
+    this.#fill()
+    return Math.ceil(((this.#rate - this.#tokens) / this.#rate) * 1000)
   }
 
   #fill(): void {
@@ -78,7 +84,12 @@ export class Quotas {
       return
     }
     const known = this.#users.get(user)!
-    if (--known.connections === 0) this.#users.delete(user)
+    if (--known.connections > 0) return
+    // Whoever comes back at once goes on with the same rate.
+    const forget = (): void => {
+      if (known.connections === 0 && this.#users.get(user) === known) this.#users.delete(user)
+    }
+    setTimeout(forget, known.rate.refill).unref()
   }
 
   /** Whether `user` at `address` may make one more room in this minute; counts it if so. */

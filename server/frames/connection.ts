@@ -49,6 +49,8 @@ export interface Connection {
   login(login: Login): void
   /** Replaces the identity by a later one of the same user. */
   renew(identity: Identity): void
+  /** Tells the user's own queue 30 s before the identity ends; where that has been, again at once. */
+  watchNotice(): void
   /** Runs `work` after all earlier work of this connection for `room`. Not at all, if the connection has failed. */
   inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T>
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>

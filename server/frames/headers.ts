@@ -1,10 +1,17 @@
 import { fail } from '../errors.ts'
-import type { Frame } from '../stomp/frame.ts'
+import type { Frame, Version } from '../stomp/frame.ts'
 
 /** The value of a header that must be there; throws MISSING_HEADER. */
 export const required = (frame: Frame, name: string): string => {
   const value = frame.headers.get(name)
   if (value === undefined) throw fail('MISSING_HEADER', `${frame.command} needs ${name}`)
+  return value
+}
+
+/** A header that is to come back to the client; throws BAD_HEADER where `version` cannot say it. */
+export const echoed = (frame: Frame, name: string, version: Version): string | undefined => {
+  const value = frame.headers.get(name)
+  if (version !== '1.2' && value?.includes('\r')) throw fail('BAD_HEADER', `${name} holds a carriage return`)
   return value
 }
 

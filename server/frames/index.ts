@@ -1,7 +1,7 @@
 import { fail } from '../errors.ts'
 import { ack } from './ack.ts'
 import { connect } from './connect.ts'
-import type { FrameHandler } from './connection.ts'
+import { DONE, type FrameHandler } from './connection.ts'
 import { disconnect } from './disconnect.ts'
 import { send } from './send.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
@@ -25,6 +25,13 @@ export const connecting: FrameHandler = (connection, frame) => {
   if (frame.command !== 'CONNECT' && frame.command !== 'STOMP') throw fail('NOT_CONNECTED', frame.command)
   return connect(connection, frame)
 }
+
+/** What a client that has gone sent before, as far as anyone else can see it. */
+const OUTLASTING = new Set(['SEND', 'BEGIN', 'COMMIT', 'ABORT', 'DISCONNECT'])
+
+/** The state after the client has gone without DISCONNECT: what came before still counts. */
+export const left: FrameHandler = (connection, frame) =>
+  OUTLASTING.has(frame.command) ? connected(connection, frame) : DONE
 
 /** The state after CONNECTED. */
 export const connected: FrameHandler = (connection, frame) => {

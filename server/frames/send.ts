@@ -13,11 +13,11 @@ const LONGEST_KEY = 64
 export const send: FrameHandler = (connection, frame) => {
   const text = required(frame, 'destination')
   const destination = parseDestination(text)
-  if (destination.kind === 'renew') return renew(connection, frame)
-  if (destination.kind !== 'room') throw fail('BAD_DESTINATION', `nobody can send to ${text}`)
+  const transaction = frame.headers.get('transaction')
+  if (destination.kind === 'renew' && transaction === undefined) return renew(connection, frame)
+  if (destination.kind !== 'room') throw fail('BAD_DESTINATION', `nobody can send to ${text} here`)
   const { room } = destination
   const record = recordOf(connection.identity.user, frame)
-  const transaction = frame.headers.get('transaction')
   connection.spend()
   if (transaction === undefined) return sendNow(connection, room, record)
   connection.transactions.parkSend(transaction, room, record)

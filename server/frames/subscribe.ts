@@ -4,7 +4,7 @@ import type { Start } from '../fanout/start.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
 import { DONE, type Connection, type FrameHandler, type Outcome, type Subscribed } from './connection.ts'
-import { count, required } from './headers.ts'
+import { count, echoed, required } from './headers.ts'
 
 type AckMode = 'auto' | 'client' | 'client-individual'
 const LARGEST_WINDOW = 100_000
@@ -14,7 +14,8 @@ export const subscribe: FrameHandler = (connection, frame) => {
   const destination = required(frame, 'destination')
   const place = parseDestination(destination)
   if (place.kind === 'renew') throw fail('BAD_DESTINATION', `nobody can subscribe to ${destination}`)
-  const id = connection.version === '1.0' ? frame.headers.get('id') : required(frame, 'id')
+  const id = echoed(frame, 'id', connection.version)
+  if (connection.version !== '1.0') required(frame, 'id')
   const { subscriptions } = connection
   const key = id ?? destination
   if (subscriptions.has(key)) throw fail('DUPLICATE_SUBSCRIPTION', key)
@@ -22,7 +23,9 @@ export const subscribe: FrameHandler = (connection, frame) => {
   const mode = ackMode(frame)
   const subscribed: Subscribed = { destination, ended: false }
   if (place.kind === 'queue') {
+    if (mode !== 'auto') throw fail('BAD_HEADER', `ack takes auto for ${destination}`)
     subscriptions.set(key, subscribed)
+    connection.watchNotice()
     return DONE
   }
   const start = startOf(connection, frame)

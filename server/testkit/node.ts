@@ -36,6 +36,7 @@ export const startNode = async (t: Test, env: Readonly<Record<string, string>> =
     DATA_DIR: join(await scratch(t), 'data'),
     PORT: '0',
     STOMP_PORT: String(await freePort()),
+    ROOMS_PER_MINUTE: '100000',
     ...env,
   })
   const lines: string[] = []

@@ -6,12 +6,16 @@ import { bare } from '../stomp/framing.ts'
 
 /** How long the system waits before it asks a silent peer whether it is still there, ms. */
 const KEEP_ALIVE_MS = 60_000
+/** How long the handshake of TLS may take, ms: until then nothing else counts the connection. */
+const HANDSHAKE_MS = 10_000
 
 /** A server of plain STOMP over TCP, or over TLS with a certificate and its key in PEM. */
 export const tcpServer = (node: Node, tls?: { readonly cert: Buffer; readonly key: Buffer }): Server => {
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
   const serve = (socket: Socket): void => accept(node, socket)
-  return tls ? createTlsServer({ ...tls, ...options }, serve) : createServer(options, serve)
+  return tls
+    ? createTlsServer({ ...tls, ...options, handshakeTimeout: HANDSHAKE_MS }, serve)
+    : createServer(options, serve)
 }
 
 const accept = (node: Node, socket: Socket): void => {
