@@ -2,7 +2,7 @@ import type { Logger } from '../server/ports/logger.ts'
 import type { Offset, Sink } from '../server/ports/room-log.ts'
 import type { FetchLane, Followed } from './fetch-lane.ts'
 import type { Place } from './places.ts'
-import { decodeBatches } from './record.ts'
+import { decodeBatches } from './batches.ts'
 import { KafkaError } from './wire.ts'
 import type { RoomAnswer } from './wire.ts'
 

@@ -1,6 +1,5 @@
-import { isUtf8 } from 'node:buffer'
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
-import type { LogRecord, NewRecord, Offset } from '../server/ports/room-log.ts'
+import { crc32c } from '@platformatic/kafka'
+import type { NewRecord } from '../server/ports/room-log.ts'
 import { BATCH_BYTES } from './topics.ts'
 
 /*
@@ -19,15 +18,11 @@ import { BATCH_BYTES } from './topics.ts'
             records:int32 *record
   A varint is zigzag, least significant 7 bits first; length -1 is null.
 */
-const OURS = 'hb-'
+export const OURS = 'hb-'
 const KEY = 'hb-key'
-const USER = 'hb-.'
-const BATCH_HEAD = 61
+export const USER = 'hb-.'
+export const BATCH_HEAD = 61
 const MAGIC = 2
-const COMPRESSION = 0b111
-const LOG_APPEND_TIME = 0b1000
-const CONTROL = 0b100000
-const EMPTY = Buffer.alloc(0)
 
 /** What a batch is recognised by, in the broker's memory and in the log: no two batches of a room have the same. */
 export interface Identity {
@@ -41,13 +36,6 @@ export interface PackedRecord {
   readonly packed: Buffer
   /** When it was appended, epoch ms. */
   readonly time: number
-}
-export interface DecodedBatches {
-  readonly records: LogRecord[]
-  /** Where to read on. Lies beyond the last record where what follows it is not for readers. */
-  readonly next: Offset
-  /** Batches that nobody can read, such as a compression that is not what it says. They are passed over. */
-  readonly unreadable: number
 }
 
 const varintSize = (value: number): number => {
@@ -151,169 +139,4 @@ export const encodeBatch = (records: readonly PackedRecord[], identity: Identity
   }
   buffer.writeUInt32BE(crc32c(buffer.subarray(21)), 17)
   return buffer
-}
-
-class Cursor {
-  readonly buffer: Buffer
-  at: number
-  constructor(buffer: Buffer, at: number) {
-    this.buffer = buffer
-    this.at = at
-  }
-  varint(): number {
-    let value = 0
-    let weight = 1
-    for (;;) {
-      const byte = this.buffer[this.at++]
-      if (byte === undefined) throw new RangeError('a batch ends in the midst of a record')
-      value += (byte & 0x7f) * weight
-      if (byte < 0x80) break
-      weight *= 0x80
-    }
-    return value % 2 === 1 ? -(value + 1) / 2 : value / 2
-  }
-  /** The next bytes, without a copy; null for a null. */
-  bytes(): Buffer | null {
-    const length = this.varint()
-    if (length < 0) return null
-    const end = this.at + length
-    if (end > this.buffer.length) throw new RangeError('a batch ends in the midst of a record')
-    const part = this.buffer.subarray(this.at, end)
-    this.at = end
-    return part
-  }
-}
-
-/** Text that is UTF-8, or undefined. Only where the replacement character appears does it need a second look. */
-const textOf = (bytes: Buffer | null): string | undefined => {
-  if (bytes === null) return undefined
-  const text = bytes.toString('utf8')
-  return text.includes('\ufffd') && !isUtf8(bytes) ? undefined : text
-}
-
-/** Of repeated headers the first counts; what is null or not UTF-8 does not reach a reader. */
-const readHeaders = (cursor: Cursor): Map<string, string> => {
-  const headers = new Map<string, string>()
-  const count = cursor.varint()
-  for (let i = 0; i < count; i++) {
-    const name = textOf(cursor.bytes())
-    const value = textOf(cursor.bytes())
-    if (name === undefined || value === undefined) continue
-    const shown = name.startsWith(USER) ? name.slice(USER.length) : name.startsWith(OURS) ? undefined : name
-    if (shown !== undefined && !headers.has(shown)) headers.set(shown, value)
-  }
-  return headers
-}
-
-interface Batch {
-  readonly first: Offset
-  readonly next: Offset
-  readonly attributes: number
-  readonly identity: Identity
-  /** Where it begins and ends in the bytes. */
-  readonly start: number
-  readonly end: number
-}
-
-/** The batches that are whole. The broker cuts its answer at a number of bytes, so the last one may not be. */
-function* batchesIn(bytes: Buffer): Generator<Batch> {
-  for (let start = 0, end; start + BATCH_HEAD <= bytes.length; start = end) {
-    end = start + 12 + bytes.readInt32BE(start + 8)
-    if (end > bytes.length || end < start + BATCH_HEAD) return
-    const first = bytes.readBigInt64BE(start)
-    yield {
-      first,
-      next: first + BigInt(bytes.readInt32BE(start + 23)) + 1n,
-      attributes: bytes.readInt16BE(start + 21),
-      identity: {
-        producerId: bytes.readBigInt64BE(start + 43),
-        producerEpoch: bytes.readInt16BE(start + 51),
-        sequence: bytes.readInt32BE(start + 53),
-      },
-      start,
-      end,
-    }
-  }
-}
-
-/** The records of a batch, decompressed where an outsider compressed them. */
-const openBatch = (bytes: Buffer, { attributes, start, end }: Batch): Cursor => {
-  const compression = attributes & COMPRESSION
-  if (compression === 0) return new Cursor(bytes.subarray(0, end), start + BATCH_HEAD)
-  const algorithm = compressionsAlgorithmsByBitmask[compression]
-  if (!algorithm) throw new RangeError(`unknown compression ${compression}`)
-  return new Cursor(algorithm.decompressSync(bytes.subarray(start + BATCH_HEAD, end)), 0)
-}
-
-/** How much a reader takes; the record that passes `bytes` is the last. */
-export interface Limits {
-  readonly records: number
-  readonly bytes: number
-}
-
-const readBatch = (bytes: Buffer, batch: Batch, from: Offset, limits: Limits) => {
-  const cursor = openBatch(bytes, batch)
-  const count = bytes.readInt32BE(batch.start + 57)
-  const firstTimestamp = Number(bytes.readBigInt64BE(batch.start + 27))
-  const maxTimestamp = Number(bytes.readBigInt64BE(batch.start + 35))
-  const records: LogRecord[] = []
-  let size = 0
-  for (let i = 0; i < count && records.length < limits.records && size < limits.bytes; i++) {
-    const length = cursor.varint()
-    const end = cursor.at + length
-    cursor.at++
-    const time = cursor.varint()
-    const offset = batch.first + BigInt(cursor.varint())
-    if (offset >= from) {
-      const sender = textOf(cursor.bytes()) ?? ''
-      const body = cursor.bytes() ?? EMPTY
-      const headers = readHeaders(cursor)
-      const logged = (batch.attributes & LOG_APPEND_TIME) !== 0 ? maxTimestamp : firstTimestamp + time
-      records.push({ offset, time: logged, sender, headers, body })
-      size += length
-    }
-    cursor.at = end
-  }
-  return { records, size }
-}
-
-/** The records at or after `from` in what a broker answered, as many as `limits` say. */
-export const decodeBatches = (bytes: Buffer, from: Offset, limits?: Limits): DecodedBatches => {
-  const all: LogRecord[] = []
-  let left = limits ?? { records: Infinity, bytes: Infinity }
-  let next = from
-  let unreadable = 0
-  for (const batch of batchesIn(bytes)) {
-    if (batch.next <= from) continue
-    // Commits and aborts of an outsider's transactions are for the broker.
-    if ((batch.attributes & CONTROL) === 0) {
-      try {
-        const { records, size } = readBatch(bytes, batch, from, left)
-        for (const record of records) all.push(record)
-        left = { records: left.records - records.length, bytes: left.bytes - size }
-      } catch {
-        unreadable++
-      }
-    }
-    if (left.records <= 0 || left.bytes <= 0) return { records: all, next: all.at(-1)!.offset + 1n, unreadable }
-    next = batch.next
-  }
-  return { records: all, next, unreadable }
-}
-
-/** The offset of the batch that `identity` is of, where it is among these. `next` is where to look on. */
-export const findBatch = (bytes: Buffer, identity: Identity): { offset?: Offset; next?: Offset } => {
-  let next: Offset | undefined
-  for (const batch of batchesIn(bytes)) {
-    const { producerId, producerEpoch, sequence } = batch.identity
-    if (
-      producerId === identity.producerId &&
-      producerEpoch === identity.producerEpoch &&
-      sequence === identity.sequence
-    ) {
-      return { offset: batch.first }
-    }
-    next = batch.next
-  }
-  return next === undefined ? {} : { next }
 }
