@@ -46,7 +46,7 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const version = packageJson.version
     const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
     const app = buildHttp({ config, logger, tls })
-    const checks = { log: (timeout: number) => log.check(timeout), access: (timeout: number) => access.check(timeout) }
+    const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
     healthRoutes(app, { checks, draining: () => node.draining, logger })
     metrics.routes(app)
     pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })

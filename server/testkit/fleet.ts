@@ -17,6 +17,7 @@ export class FleetNode {
   readonly process: ChildProcess
   /** Resolves with the exit code, or the signal that ended it. */
   readonly ended: Promise<number | string>
+  #asked = false
 
   private constructor(env: Readonly<Record<string, string>>, port: number, stompPort: number) {
     this.port = port
@@ -34,6 +35,9 @@ export class FleetNode {
   /** Starts a node and resolves when it listens. It is killed after the test. */
   static async start(t: Test, env: Readonly<Record<string, string>>): Promise<FleetNode> {
     const node = new FleetNode(env, await freePort(), await freePort())
+    void node.ended.then(code => {
+      if (!node.#asked) t.fail(`a node ended by itself (${code}):\n${node.lines.slice(-20).join('\n')}`)
+    })
     t.teardown(() => node.kill())
     const listening = new Promise<void>(resolve => {
       createInterface({ input: node.process.stdout! }).on(
@@ -53,12 +57,14 @@ export class FleetNode {
 
   /** kill -9 */
   async kill(): Promise<void> {
+    this.#asked = true
     this.process.kill('SIGKILL')
     await this.ended
   }
 
   /** SIGTERM; resolves with the exit code. */
   async stop(): Promise<number | string> {
+    this.#asked = true
     this.process.kill('SIGTERM')
     return this.ended
   }
