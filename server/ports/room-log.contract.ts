@@ -560,6 +560,23 @@ export function roomLogContract(t: Test, open: OpenForContract, options: Contrac
     tail.stop()
   })
 
+  test('a sink may start another tail, which has only what comes after', async (t, log, a) => {
+    const late = collector()
+    let starting: Promise<Tail> | undefined
+    const early = collector(() => void (starting ??= log.tail(a, 'end', late.sink)))
+    await log.tail(a, 'end', early.sink)
+    await log.append(a, [record('1'), record('2')])
+    await early.count(2)
+    const { next } = await starting!
+    const { offset } = await append(log, a, '3')
+    await late.offset(offset)
+    await early.offset(offset)
+    t.same(
+      late.records.map(each => each.offset),
+      offsets(early.records).filter(each => each >= next),
+    )
+  })
+
   test('closing in the middle: appends settle, tails end, calls are refused', async (t, log, a, { close }) => {
     const seen = collector()
     await log.tail(a, 'end', seen.sink)

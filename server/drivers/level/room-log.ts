@@ -63,7 +63,7 @@ export const openLevelLog = async (options: LevelLogOptions): Promise<Driver<Roo
     return { port: log, check: timeout => log.check(timeout), close: () => log.close() }
   } catch (error) {
     await store.close()
-    throw new FolderError(`the log cannot be opened: ${explain(options.folder, error)}`, { cause: error })
+    throw new FolderError(explain(options.folder, error), { cause: error })
   }
 }
 
@@ -120,7 +120,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
 
   async create(rooms: readonly RoomId[]): Promise<void> {
     this.#requireOpen()
-    if (rooms.every(id => this.#rooms.get(id)?.durable)) return
+    if (rooms.every(id => this.#rooms.get(id)?.settled)) return
     const made: Room[] = []
     await this.#change(batch => {
       const missing = new Set(rooms.filter(id => !this.#rooms.has(id)))
@@ -132,7 +132,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
         made.push(room)
       }
     })
-    for (const room of made) room.durable = true
+    for (const room of made) room.settled = true
   }
 
   append(id: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
@@ -144,8 +144,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
   }
 
   place(batch: Batch, id: RoomId, records: readonly NewRecord[]): Position[] {
-    const room = this.#rooms.get(id)
-    if (!room) throw fail('NO_SUCH_ROOM', id)
+    const room = this.#requireRoom(id)
     return records.map(record => ({ epoch: room.epoch, offset: this.#keys.append(batch, room, record) }))
   }
 
@@ -167,6 +166,9 @@ class LevelLog implements RoomLog, Book<LogTask> {
   }
 
   async remove(id: RoomId, before?: Offset): Promise<void> {
+    const existing = this.#rooms.get(id)
+    // A create that is called after this one comes after it.
+    if (existing && before === undefined) existing.settled = false
     let removal: Removal | undefined
     await this.#change(batch => {
       const room = this.#rooms.get(id)
@@ -288,6 +290,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
   /** The room, with its end found. */
   async #find(id: RoomId): Promise<Room> {
     this.#requireOpen()
+    if (!this.#store.isOpen) throw fail('LOG_UNAVAILABLE')
     const room = this.#requireRoom(id)
     if (room.found) return room
     await this.#reading(room.find())

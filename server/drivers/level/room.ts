@@ -17,8 +17,8 @@ export class Room {
   next: Offset
   /** The offset after the newest durable record: readers see what is before it. */
   end: Offset
-  /** Its making is durable. */
-  durable: boolean
+  /** It is there durably, and nobody is about to remove it. */
+  settled: boolean
   /** `next` and `end` are known. */
   found: boolean
   readonly #store: Store
@@ -31,8 +31,8 @@ export class Room {
     this.life = life
     this.epoch = life.toString('hex')
     this.first = this.next = this.end = first ?? 0n
-    this.durable = first !== undefined
-    this.found = !this.durable
+    this.settled = first !== undefined
+    this.found = !this.settled
   }
 
   /** Finds `next` and `end`. Only the newest record knows them: a counter could be behind it. */
@@ -47,7 +47,7 @@ export class Room {
 
   /** After a write failed and the store was opened again: what of it is there has happened, and the rest has not. */
   async findAgain(first: Offset): Promise<void> {
-    this.durable = true
+    this.settled = true
     this.first = first
     if (!this.found) return
     const newest = await this.#newest()
@@ -74,7 +74,8 @@ export class Room {
   /** `records` are durable, and so all before `end`. */
   appended(records: readonly LogRecord[], end: Offset): void {
     this.end = end
-    for (const tail of this.#tails) tail.deliver(records)
+    // A copy: a sink may start a tail, which has nothing to do with these.
+    for (const tail of [...this.#tails]) tail.deliver(records)
   }
 
   tail(from: Offset | 'end', sink: Sink): Tail {

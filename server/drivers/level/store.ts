@@ -1,4 +1,4 @@
-import { readdir, stat, statfs } from 'node:fs/promises'
+import { mkdir, readdir, realpath, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel, type ChainedBatch } from 'classic-level'
 import { FORMAT, FORMAT_ROW } from './rows.ts'
@@ -23,26 +23,45 @@ export class FolderError extends Error {
 const noSpace = (error: unknown): boolean =>
   error instanceof Error && /no space left|quota exceeded/i.test(error.message)
 
+const inUse = (folder: string): string =>
+  `${folder} is in use by another node: stop that one, or give this one a folder of its own`
+
 /** What is wrong with the folder, in words; `error` is what LevelDB said. */
 export const explain = (folder: string, error: unknown): string => {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   if (noSpace(cause)) return `no space in ${folder}`
+  if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') return inUse(folder)
   return `${folder}: ${cause instanceof Error ? cause.message : String(cause)}`
 }
 
-const openLevel = async (folder: string): Promise<Level> => {
+const openLevel = async (folder: string, createIfMissing: boolean): Promise<Level> => {
   // The larger buffer means fewer, larger table files; two of them may be in memory.
-  const level: Level = new ClassicLevel(folder, {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    writeBufferSize: 8 * MiB,
-  })
+  const options = { keyEncoding: 'buffer', valueEncoding: 'buffer', writeBufferSize: 8 * MiB, createIfMissing } as const
+  const level: Level = new ClassicLevel(folder, options)
   await level.open()
   return level
 }
 
-const isLocked = (error: unknown): boolean =>
-  error instanceof Error && error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'LEVEL_LOCKED'
+/** Throws FolderError where somebody else's rows are in `level`. */
+const requireFormat = async (folder: string, level: Level): Promise<void> => {
+  const format = await level.get(FORMAT_ROW)
+  if (format?.equals(FORMAT)) return
+  const [row] = await level.keys({ limit: 1 }).all()
+  if (row) throw new FolderError(`${folder} holds ${format ? 'a log of another version' : 'something else than a log'}`)
+  await level.put(FORMAT_ROW, FORMAT, { sync: true })
+}
+
+/**
+ * The folders that are open in this process. LevelDB refuses to open one twice, but on the way it gives up the lock that
+ * keeps other processes out.
+ */
+const taken = new Set<string>()
+
+const take = (folder: string, path: string): string => {
+  if (taken.has(path)) throw new FolderError(inUse(folder))
+  taken.add(path)
+  return path
+}
 
 /**
  * The LevelDB in a folder, which can be closed and opened again beneath its users: that is how it takes writes again
@@ -50,38 +69,34 @@ const isLocked = (error: unknown): boolean =>
  */
 export class Store {
   readonly folder: string
+  readonly #path: string
   #level: Level | undefined
   #opened: Promise<Level>
   #open: (level: Level) => void = () => {}
   #refuse: (error: Error) => void = () => {}
 
-  private constructor(folder: string, level: Level) {
+  private constructor(folder: string, path: string, level: Level) {
     this.folder = folder
+    this.#path = path
     this.#level = level
     this.#opened = Promise.resolve(level)
   }
 
   /** Rejects with FolderError. */
   static async open(folder: string): Promise<Store> {
+    let path: string | undefined
+    let level: Level | undefined
     try {
-      const level = await openLevel(folder)
-      const format = await level.get(FORMAT_ROW)
-      if (format === undefined) await level.put(FORMAT_ROW, FORMAT, { sync: true })
-      else if (!format.equals(FORMAT)) {
-        await level.close()
-        throw new FolderError(
-          `the log in ${folder} has format ${format.toString('hex')}, which this version cannot read`,
-        )
-      }
-      return new Store(folder, level)
+      await mkdir(folder, { recursive: true })
+      path = take(folder, await realpath(folder))
+      level = await openLevel(path, true)
+      await requireFormat(folder, level)
+      return new Store(folder, path, level)
     } catch (error) {
+      await level?.close()
+      if (path !== undefined) taken.delete(path)
       if (error instanceof FolderError) throw error
-      if (!isLocked(error))
-        throw new FolderError(`the log cannot be opened: ${explain(folder, error)}`, { cause: error })
-      throw new FolderError(
-        `the folder ${folder} is in use by another node: stop that one, or give this one a folder of its own`,
-        { cause: error },
-      )
+      throw new FolderError(explain(folder, error), { cause: error })
     }
   }
 
@@ -150,13 +165,15 @@ export class Store {
       this.#level = undefined
       await level.close()
     }
-    this.#level = await openLevel(this.folder)
+    // A folder that has vanished is no empty log.
+    this.#level = await openLevel(this.#path, false)
     this.#open(this.#level)
   }
 
   async close(): Promise<void> {
     this.#refuse(new Error('closed'))
     await this.#level?.close()
+    taken.delete(this.#path)
   }
 
   async #ready(): Promise<Level> {

@@ -107,7 +107,7 @@ export class Writer<T extends Task> {
       await batch.write()
     } catch (error) {
       this.#failed = { batch, cause: error }
-      this.#logger.error({ folder: this.#store.folder, error }, `the log takes no records: ${this.trouble}`)
+      this.#logger.error({ folder: this.#store.folder, err: error }, `the log takes no records: ${this.trouble}`)
       this.#refuse(tasks, error)
       return
     }
