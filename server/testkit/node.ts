@@ -1,13 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { SignJWT, type JWTPayload } from 'jose'
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import type { Test } from 'tap'
 import { readConfig } from '../config.ts'
+import { Node, type NodeOptions } from '../connection/node.ts'
+import { openLevelLog } from '../drivers/level/room-log.ts'
+import { openAccess } from '../drivers/open.ts'
+import { buildHttp } from '../http/server.ts'
+import { createMetrics } from '../http/metrics.ts'
 import { start, type Running } from '../main.ts'
+import type { Driver } from '../ports/driver.ts'
+import type { RoomLog } from '../ports/room-log.ts'
+import { tcpServer } from '../transport/tcp.ts'
+import { webSocketRoutes } from '../transport/websocket.ts'
 
 /** A folder that is gone after the test. */
 export const scratch = async (t: Test): Promise<string> => {
@@ -16,11 +25,13 @@ export const scratch = async (t: Test): Promise<string> => {
   return folder
 }
 
+const portOf = (server: Server): number => (server.address() as AddressInfo).port
+
 /** A TCP port that nobody listens on. */
 export const freePort = async (): Promise<number> => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
+  const port = portOf(server)
   await new Promise(resolve => server.close(resolve))
   return port
 }
@@ -39,6 +50,15 @@ export const startNode = async (t: Test, env: Readonly<Record<string, string>> =
     ROOMS_PER_MINUTE: '100000',
     ...env,
   })
+  const { lines, logger } = recorder()
+  const running = await start(config, logger)
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => (stopped ??= running.stop())
+  t.teardown(stop)
+  return { ...running, stop, lines }
+}
+
+const recorder = (): { lines: string[]; logger: Logger } => {
   const lines: string[] = []
   const sink = new Writable({
     write: (line: Buffer, _encoding, done) => {
@@ -46,11 +66,50 @@ export const startNode = async (t: Test, env: Readonly<Record<string, string>> =
       done()
     },
   })
-  const running = await start(config, pino({ level: 'debug' }, sink))
-  let stopped: Promise<void> | undefined
-  const stop = (): Promise<void> => (stopped ??= running.stop())
-  t.teardown(stop)
-  return { ...running, stop, lines }
+  return { lines, logger: pino({ level: 'debug' }, sink) }
+}
+
+export interface TestBridge {
+  readonly node: Node
+  readonly log: Driver<RoomLog>
+  readonly port: number
+  readonly stompPort: number
+  readonly url: string
+  readonly lines: string[]
+}
+
+/** The bridge alone, for what a test has to do to its parts: faults of a driver, another clock. */
+export const startBridge = async (
+  t: Test,
+  env: Readonly<Record<string, string>> = {},
+  parts: Partial<Pick<NodeOptions, 'access' | 'log' | 'ratePatience'>> = {},
+): Promise<TestBridge> => {
+  const config = readConfig({ ROOMS_PER_MINUTE: '100000', ...env })
+  const { lines, logger } = recorder()
+  const log = await openLevelLog({
+    folder: join(await scratch(t), 'data'),
+    roomsMax: config.ROOMS_MAX,
+    idempotencyWindow: config.IDEMPOTENCY_WINDOW,
+    logger,
+  })
+  const metrics = createMetrics(() => node.gauges())
+  const { meter } = metrics
+  const node = new Node({ config, log: log.port, access: openAccess().port, meter, logger, version: '0.0.0', ...parts })
+  const app = buildHttp({ config, logger })
+  metrics.routes(app)
+  await app.register(webSocketRoutes, { node, maxPayload: 2 ** 21, mayConnect: () => true })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const stomp = tcpServer(node)
+  await new Promise<void>(resolve => stomp.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    stomp.close()
+    app.server.close()
+    await node.drain()
+    await app.close()
+    await log.close()
+  })
+  const port = portOf(app.server)
+  return { node, log, port, stompPort: portOf(stomp), url: `http://localhost:${port}/`, lines }
 }
 
 /** Every figure of `/metrics`, by its name and labels. */
