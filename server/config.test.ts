@@ -12,9 +12,13 @@ const beside: Partial<Record<ConfigKey, Env>> = {
   KAFKA_SASL_MECHANISM: { KAFKA_SASL_USERNAME: 'bridge', KAFKA_SASL_PASSWORD: 'hidden' },
   KAFKA_SASL_USERNAME: { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_PASSWORD: 'hidden' },
   KAFKA_SASL_PASSWORD: { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'bridge' },
-  ACCESS: { JWT_SECRET: 'x'.repeat(32) },
+  JWT_SECRET: { ACCESS: 'token' },
+  JWT_JWKS_URL: { ACCESS: 'token' },
 }
-const read = (key: ConfigKey, value: string): Config[ConfigKey] => readConfig({ ...beside[key], [key]: value })[key]
+const read = (key: ConfigKey, value: string): Config[ConfigKey] => {
+  const secret = key === 'ACCESS' && value === 'token' ? { JWT_SECRET: 'x'.repeat(32) } : {}
+  return readConfig({ ...beside[key], ...secret, [key]: value })[key]
+}
 const refusal = (env: Env): string => {
   try {
     return `not refused: ${JSON.stringify(readConfig(env))}`
@@ -283,6 +287,9 @@ void t.test('token access takes either a secret or a JWKS address', async t => {
   for (const env of [{}, { ...secret, ...jwks }]) {
     const message = 'ACCESS="token" is not allowed as it stands: it takes either JWT_SECRET or JWT_JWKS_URL'
     t.equal(refusal({ ACCESS: 'token', ...env }), message)
+  }
+  for (const env of [secret, jwks]) {
+    t.equal(refusal(env), 'ACCESS="open" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token')
   }
 })
 

@@ -186,6 +186,9 @@ const checkTogether = (config: Config): void => {
   if (config.ACCESS === 'token' && (config.JWT_SECRET === undefined) === (config.JWT_JWKS_URL === undefined)) {
     throw new ConfigError('ACCESS="token" is not allowed as it stands: it takes either JWT_SECRET or JWT_JWKS_URL')
   }
+  if (config.ACCESS === 'open' && (config.JWT_SECRET ?? config.JWT_JWKS_URL) !== undefined) {
+    throw new ConfigError('ACCESS="open" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token')
+  }
   if (config.KAFKA_TLS === 'off' && (config.KAFKA_TLS_CA ?? config.KAFKA_TLS_CERT) !== undefined) {
     throw new ConfigError('KAFKA_TLS="off" is not allowed with KAFKA_TLS_CA or KAFKA_TLS_CERT: it takes on')
   }

@@ -10,7 +10,7 @@ import { healthRoutes } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { pageRoutes } from './http/page.ts'
 import { buildHttp } from './http/server.ts'
-import { readTls } from './http/tls.ts'
+import { readKafkaTls, readTls } from './tls.ts'
 import type { Access } from './ports/access.ts'
 import type { Driver } from './ports/driver.ts'
 import type { RoomLog } from './ports/room-log.ts'
@@ -89,15 +89,24 @@ const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>>
     logger.warn({}, 'KAFKA_REPLICATION=1: each message is on one broker only; this is for trying out')
   }
   const { openKafkaLog } = await import('../kafka/room-log.ts')
+  const tls = await readKafkaTls(config)
   return openKafkaLog({
     brokers: config.KAFKA_BROKERS,
+    ...(tls && { tls }),
+    ...saslOf(config),
     replication: config.KAFKA_REPLICATION,
     retentionMs: config.KAFKA_RETENTION_MS,
     logTimeout: config.LOG_TIMEOUT,
-    queueBytes: config.LOG_QUEUE_BYTES,
+    // The node's own bound comes first; this one holds for what a record is in Kafka's form.
+    queueBytes: 2 * config.LOG_QUEUE_BYTES,
     roomsMax: config.ROOMS_MAX,
     logger,
   })
+}
+
+const saslOf = (config: Config) => {
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = config
+  return mechanism && username && password ? { sasl: { mechanism, username, password } } : {}
 }
 
 const openAccessDriver = (config: Config, logger: Logger): Driver<Access> => {

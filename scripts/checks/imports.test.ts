@@ -9,7 +9,7 @@ t.test('what the table allows is no violation', async t => {
   t.same(found('server/frames/send.ts', `import { roomOf } from '../fanout/destination.ts'`), [])
   t.same(found('server/frames/send.ts', `import { fail } from '../errors.ts'; import { own } from './headers.ts'`), [])
   t.same(found('server/frames/send.ts', `import type { Config } from '../config.ts'`), [])
-  t.same(found('server/http/tls.ts', `import { ConfigError, type Config } from '../config.ts'`), [])
+  t.same(found('server/tls.ts', `import { ConfigError, type Config } from './config.ts'`), [])
   t.same(
     found('server/main.ts', `import { openLevel } from './drivers/level.ts'; import { keys } from './config.ts'`),
     [],

@@ -4,7 +4,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import type { Config } from '../config.ts'
 import { securityHeaders } from './headers.ts'
 import { problem, PROBLEM_TYPE } from './problem.ts'
-import type { Tls } from './tls.ts'
+import type { Tls } from '../tls.ts'
 
 /** How much and how slowly a client may send before it is refused. Times in ms. */
 export interface HttpLimits {

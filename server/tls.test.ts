@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError } from '../config.ts'
-import { selfSigned } from '../testkit/certificate.ts'
-import { readTls } from './tls.ts'
+import { ConfigError } from './config.ts'
+import { selfSigned } from './testkit/certificate.ts'
+import { readKafkaTls, readTls } from './tls.ts'
 
 void t.test('a certificate and its key', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
@@ -33,4 +33,21 @@ void t.test('a certificate and its key', async t => {
   const text = await file('text.pem', Buffer.from('no key'))
   await unusable(cert, text, /^TLS_CERT and TLS_KEY cannot be used: ERR_OSSL_/)
   await unusable(text, key, /^TLS_CERT and TLS_KEY cannot be used: ERR_OSSL_/)
+})
+
+void t.test('what trusts and names us to the brokers', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const { cert, key } = selfSigned()
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  await writeFile(certFile, cert)
+  await writeFile(keyFile, key)
+  t.equal(await readKafkaTls({ KAFKA_TLS: 'off' }), undefined)
+  t.same(await readKafkaTls({ KAFKA_TLS: 'on' }), {}, 'the system’s own authorities')
+  t.same(await readKafkaTls({ KAFKA_TLS: 'on', KAFKA_TLS_CA: certFile }), { ca: cert })
+  const all = { KAFKA_TLS: 'on', KAFKA_TLS_CA: certFile, KAFKA_TLS_CERT: certFile, KAFKA_TLS_KEY: keyFile } as const
+  t.same(await readKafkaTls(all), { ca: cert, cert, key })
+  const missing = readKafkaTls({ KAFKA_TLS: 'on', KAFKA_TLS_CA: '/none.pem' })
+  await t.rejects(missing, new ConfigError('KAFKA_TLS_CA="/none.pem" cannot be read: ENOENT'))
+  await t.rejects(readKafkaTls({ ...all, KAFKA_TLS_KEY: certFile }), /^ConfigError: KAFKA_TLS_CA, .* cannot be used: /)
 })

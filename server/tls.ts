@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { ConfigError, type Config } from '../config.ts'
+import { ConfigError, type Config } from './config.ts'
 
 /** A certificate (with its chain) and its key, PEM. */
 export interface Tls {
@@ -16,6 +16,23 @@ export const readTls = async (config: Pick<Config, 'TLS_CERT' | 'TLS_KEY'>): Pro
     createSecureContext(tls)
   } catch (error) {
     throw new ConfigError(`TLS_CERT and TLS_KEY cannot be used: ${codeOf(error)}`)
+  }
+  return tls
+}
+
+/** What trusts and names us to Kafka's brokers, PEM; undefined without KAFKA_TLS=on. Throws ConfigError. */
+export const readKafkaTls = async (
+  config: Pick<Config, 'KAFKA_TLS' | 'KAFKA_TLS_CA' | 'KAFKA_TLS_CERT' | 'KAFKA_TLS_KEY'>,
+): Promise<Partial<Tls & { readonly ca: Buffer }> | undefined> => {
+  if (config.KAFKA_TLS === 'off') return undefined
+  const read = async (key: 'KAFKA_TLS_CA' | 'KAFKA_TLS_CERT' | 'KAFKA_TLS_KEY'): Promise<Buffer | undefined> =>
+    config[key] === undefined ? undefined : readPem(key, config[key])
+  const [ca, cert, key] = await Promise.all([read('KAFKA_TLS_CA'), read('KAFKA_TLS_CERT'), read('KAFKA_TLS_KEY')])
+  const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
+  try {
+    createSecureContext(tls)
+  } catch (error) {
+    throw new ConfigError(`KAFKA_TLS_CA, KAFKA_TLS_CERT and KAFKA_TLS_KEY cannot be used: ${codeOf(error)}`)
   }
   return tls
 }
