@@ -50,6 +50,14 @@ t.test('it never holds more than about twice what came, nor more than can be nee
   t.end()
 })
 
+t.test('a chunk larger than all before it gets no room to grow', t => {
+  const carry = new Carry(1 << 20)
+  carry.push(Buffer.from('abc'))
+  carry.push(Buffer.alloc(65_536))
+  t.equal(carry.capacity, 65_539)
+  t.end()
+})
+
 t.test('doubling makes the copies of a long sum of pieces as good as linear', t => {
   const carry = new Carry(1 << 20)
   const stores = new Set<ArrayBufferLike>()
