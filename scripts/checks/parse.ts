@@ -37,7 +37,7 @@ const isType = (node: { importKind?: string; exportKind?: string }): boolean =>
 
 const leavesNothing = (statement: Statement): boolean =>
   ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration'].includes(statement.type) ||
-  ('declare' in statement && statement.declare === true) ||
+  ('declare' in statement && statement.declare) ||
   (statement.type === 'ExportNamedDeclaration' && isType(statement)) ||
   (statement.type === 'ExportAllDeclaration' && isType(statement)) ||
   (statement.type === 'ImportDeclaration' && isType(statement))
@@ -56,7 +56,7 @@ const valuesOf = ({ importKind, specifiers }: ImportDeclaration): string[] => {
   const values = specifiers.filter(each => !('importKind' in each && isType(each)))
   // `import './x.ts'` runs all of it, `import x` and `import * as x` may use any of it.
   if (values.length === 0) return ['*']
-  return values.map(each => ('imported' in each && 'name' in each.imported ? String(each.imported.name) : '*'))
+  return values.map(each => ('imported' in each && 'name' in each.imported ? each.imported.name : '*'))
 }
 
 const importsIn = (program: Program, lineAt: LineAt): Import[] => {
@@ -92,7 +92,7 @@ const functionsIn = (program: Program, lineAt: LineAt): Measured[] => {
   /** What a function that begins at an offset is called by what holds it. */
   const held = new Map<number, string>()
   const hold = ({ key, value }: { key: PropertyKey; value: { start: number } | null }): void => {
-    if (value && 'name' in key) held.set(value.start, String(key.name))
+    if (value && (key.type === 'Identifier' || key.type === 'PrivateIdentifier')) held.set(value.start, key.name)
   }
   const measure = (node: FunctionNode | ArrowFunctionExpression): void => {
     const line = lineAt(node.start)

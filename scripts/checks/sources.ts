@@ -1,7 +1,8 @@
 import { glob } from 'node:fs/promises'
 import { root } from '../launch.ts'
 
-export const isTest = (file: string): boolean => /\.(test|contract)\.tsx?$/.test(file)
+/** Tests, the suites that several of them share, and what they are made with. */
+export const isTest = (file: string): boolean => /\.(test|contract)\.tsx?$|\/(testkit|e2e)\//.test(file)
 
 /** The TypeScript files under `folders`, as paths from the root, sorted. */
 export const sourcesIn = async (

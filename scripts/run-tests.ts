@@ -61,7 +61,7 @@ await runScript(async () => {
   await installPackages()
   await buildTap()
   await buildPage()
-  const scratch = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
+  const scratch = await mkdtemp(join(tmpdir(), 'hoofbeat-tests-'))
   try {
     return (await runTests(scratch)) ? 0 : 1
   } finally {
