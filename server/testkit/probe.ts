@@ -24,7 +24,6 @@ export interface Target {
   readonly ca?: Buffer
 }
 
-const PATIENCE_MS = 20_000
 
 /**
  * A scripted STOMP peer that sends whatever it is told, right or wrong, and shows what comes back. Its reading of frames
@@ -42,6 +41,8 @@ export class Probe {
   /** WebSocket messages as they came: whether each was binary. */
   readonly binary: boolean[] = []
   pings = 0
+  /** How long it waits for something that does not come, ms. */
+  patience = 20_000
   /** The WebSocket close code (TCP: 0), once the server has ended it. */
   readonly closed: Promise<number>
   /** The subprotocol that was agreed. */
@@ -145,7 +146,7 @@ export class Probe {
 
   /** Waits for the first frame that `wanted` says yes to, and takes it out. An ERROR, or the end, ends the wait. */
   async take(wanted: (frame: Received) => boolean, what: string): Promise<Received> {
-    const until = Date.now() + PATIENCE_MS
+    const until = Date.now() + this.patience
     for (;;) {
       const index = this.frames.findIndex(frame => wanted(frame))
       if (index >= 0) return this.frames.splice(index, 1)[0]!
@@ -158,7 +159,7 @@ export class Probe {
 
   /** Resolves when `condition` holds, looked at whenever something has come. */
   async when(condition: () => boolean, what: string): Promise<void> {
-    const until = Date.now() + PATIENCE_MS
+    const until = Date.now() + this.patience
     while (!condition()) await this.#change(until, what)
   }
 

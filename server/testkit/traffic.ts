@@ -5,6 +5,8 @@ import { Probe, type Received, type Target, type TransportName } from './probe.t
 export type Nodes = () => readonly Target[]
 
 const RETRY_MS = 50
+/** A reader waits for the next message as long as a test takes. */
+const READ_MS = 600_000
 
 /** Connects to one of `nodes`, going on to the next until one takes it. */
 const connectSomewhere = async (t: Test, transport: TransportName, nodes: Nodes, login: string): Promise<Probe> => {
@@ -64,6 +66,7 @@ export class Reader {
         })
         this.#note(receipt)
         subscribed()
+        this.#probe.patience = READ_MS
         for (;;) this.#got(await this.#probe.next('MESSAGE'))
       } catch {
         this.resumed++
