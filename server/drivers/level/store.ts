@@ -1,4 +1,4 @@
-import { mkdir, readdir, realpath, stat, statfs } from 'node:fs/promises'
+import { access, mkdir, readdir, realpath, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel, type ChainedBatch } from 'classic-level'
 import { FORMAT, FORMAT_ROW } from './rows.ts'
@@ -70,16 +70,15 @@ const take = (folder: string, path: string): string => {
 export class Store {
   readonly folder: string
   readonly #path: string
+  /** Undefined while it is not open. */
   #level: Level | undefined
-  #opened: Promise<Level>
-  #open: (level: Level) => void = () => {}
-  #refuse: (error: Error) => void = () => {}
+  /** The next one, for those who wait. */
+  #next = Promise.withResolvers<Level>()
 
   private constructor(folder: string, path: string, level: Level) {
     this.folder = folder
     this.#path = path
     this.#level = level
-    this.#opened = Promise.resolve(level)
   }
 
   /** Rejects with FolderError. */
@@ -107,7 +106,8 @@ export class Store {
 
   /** At most `limit` rows and about 1 MiB. */
   async entries(range: Range, limit: number): Promise<[Buffer, Buffer][]> {
-    const rows = (await this.#ready()).iterator({ ...range, limit, highWaterMarkBytes: PAGE_BYTES })
+    const level = this.#level ?? (await this.#next.promise)
+    const rows = level.iterator({ ...range, limit, highWaterMarkBytes: PAGE_BYTES })
     try {
       return await rows.nextv(limit)
     } finally {
@@ -117,7 +117,8 @@ export class Store {
 
   /** All rows, in pages. */
   async *pages(range: Range): AsyncGenerator<[Buffer, Buffer][]> {
-    const rows = (await this.#ready()).iterator({ ...range, highWaterMarkBytes: PAGE_BYTES })
+    const level = this.#level ?? (await this.#next.promise)
+    const rows = level.iterator({ ...range, highWaterMarkBytes: PAGE_BYTES })
     try {
       for (;;) {
         const page = await rows.nextv(PAGE_ROWS)
@@ -131,7 +132,8 @@ export class Store {
 
   /** At most `limit` keys of rows. */
   async keys(range: Range & { reverse?: boolean }, limit: number): Promise<Buffer[]> {
-    const rows = (await this.#ready()).keys({ ...range, limit, highWaterMarkBytes: PAGE_BYTES })
+    const level = this.#level ?? (await this.#next.promise)
+    const rows = level.keys({ ...range, limit, highWaterMarkBytes: PAGE_BYTES })
     try {
       return await rows.nextv(limit)
     } finally {
@@ -139,14 +141,14 @@ export class Store {
     }
   }
 
-  async getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]> {
-    return (await this.#ready()).getMany(keys)
+  async getMany(rows: Buffer[]): Promise<(Buffer | undefined)[]> {
+    const level = this.#level ?? (await this.#next.promise)
+    return level.getMany(rows)
   }
 
   /** A set of rows to be written together. One at a time is written, and none after one has failed until `reopen`. */
   rows(): Rows {
-    if (!this.#level) throw new Error('not open')
-    return this.#level.batch()
+    return this.#level!.batch()
   }
 
   /**
@@ -156,33 +158,22 @@ export class Store {
   async reopen(cause: unknown): Promise<void> {
     if (this.#level) {
       if (noSpace(cause)) await this.#requireRoom(cause)
-      const { promise, resolve, reject } = Promise.withResolvers<Level>()
-      promise.catch(() => {})
-      this.#open = resolve
-      this.#refuse = reject
-      this.#opened = promise
       const level = this.#level
       this.#level = undefined
+      this.#next = Promise.withResolvers()
       await level.close()
     }
-    // A folder that has vanished is no empty log.
+    // A folder that has vanished is no empty log, nor to be made again: LevelDB would.
+    await access(join(this.#path, 'CURRENT'))
     this.#level = await openLevel(this.#path, false)
-    this.#open(this.#level)
+    this.#next.resolve(this.#level)
   }
 
   async close(): Promise<void> {
-    this.#refuse(new Error('closed'))
+    this.#next.promise.catch(() => {})
+    this.#next.reject(new Error('closed'))
     await this.#level?.close()
     taken.delete(this.#path)
-  }
-
-  async #ready(): Promise<Level> {
-    // What was waited for may be closing again by the time that this goes on.
-    for (;;) {
-      const opened = this.#opened
-      const level = await opened
-      if (opened === this.#opened) return level
-    }
   }
 
   /** What is in LevelDB's log goes into a table file when it opens. */

@@ -27,7 +27,7 @@ export interface Book<T extends Task> {
 const BATCH_BYTES = 4 * 1024 * 1024
 const BATCH_TASKS = 1000
 /** ms between attempts to open a store again that refused a write. */
-const RETRY = 500
+const RETRY = 250
 
 /**
  * The only one who writes to the store: all that comes in one turn of the event loop in one synced batch, one batch at a
