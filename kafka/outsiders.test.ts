@@ -197,7 +197,7 @@ void t.test('a node whose clock is behind says so, and its appends are rejected'
   Date.now = () => now() - 5_000
   await t.rejects(append(log, room, 'late'), { code: 'LOG_UNAVAILABLE' })
   Date.now = now
-  t.match(logged, ["a batch reached the broker too late, or this node's clock and the broker's differ"])
+  t.ok(logged.includes("a batch reached the broker too late, or this node's clock and the broker's differ"))
   t.equal(await append(log, room, 'in time'), 0n)
 })
 
@@ -230,7 +230,7 @@ void t.test('a topic that cannot be written at all rejects, and others are not d
   })
   const refused = log.append(room, [record('without a key', { sender: '' })])
   await Promise.all([t.rejects(refused, { code: 'LOG_UNAVAILABLE' }), append(log, other, 'beside')])
-  t.match(logged, ['the broker refuses a batch'])
+  t.ok(logged.includes('the broker refuses a batch'))
   t.equal(await append(log, room, 'with a key'), 0n)
 })
 

@@ -100,22 +100,30 @@ export class Places {
 
   /** Throws where an answer that takes `end` for the log's end comes from a broker that does not know it yet. */
   reaches(place: Place, end: Offset): void {
-    if (end >= place.end) return
     const { room, end: shown } = place
+    if (end >= shown) return
     throw new Behind(`the log of ${room} reaches ${end}, but ${shown} was shown`, () => {
-      this.#logger.error(
-        { room, end: String(end), shown: String(shown) },
-        'records are lost: the log has become shorter',
-      )
-      if (place.end === shown) place.end = end
+      if (place.end === shown) this.shortened(place, end)
     })
+  }
+
+  /** What was shown beyond `end` is lost: a broker has come back without it. */
+  shortened(place: Place, end: Offset): void {
+    this.#logger.error({ room: place.room, end: String(end), shown: String(place.end) }, 'the log lost its end')
+    place.end = end
   }
 
   /** Where the log of the room begins and ends. */
   async bounds(place: Place): Promise<Bounds> {
+    const bounds = await this.measure(place)
+    this.reaches(place, bounds.next)
+    this.shown(place, bounds.next)
+    return bounds
+  }
+
+  /** The same as the leader has it, also where it has not got all that was shown. */
+  async measure(place: Place): Promise<Bounds> {
     const [first, next] = await Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST)])
-    this.reaches(place, next)
-    this.shown(place, next)
     return { epoch: place.id, first, next: first > next ? first : next }
   }
 

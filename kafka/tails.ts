@@ -143,15 +143,19 @@ export class Tails {
       const place = await this.#places.look(room)
       if (followed.empty) return
       if (place.id !== followed.id) return this.#end(followed, madeAgain(room))
-      if (outOfRange) {
-        const { first, next } = await this.#places.bounds(place)
-        if (followed.position < first || followed.position > next) return this.#end(followed, lost(room))
-      }
+      if (outOfRange && (await this.#isOut(followed))) return this.#end(followed, lost(room))
       if (!followed.empty) this.#assign(followed)
     } catch (error) {
       if (!(error instanceof HoofbeatError)) throw error
       this.#end(followed, error)
     }
+  }
+
+  /** Whether the log is not where the room is read. Its leader has said so: this is not about how far it has got. */
+  async #isOut({ place, position }: FollowedRoom): Promise<boolean> {
+    const { first, next } = await this.#places.measure(place)
+    if (next < position && next < place.end) this.#places.shortened(place, next)
+    return position < first || position > next
   }
 }
 

@@ -1,14 +1,17 @@
 import { createConnection, createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 
 const PRODUCE = 0
 
 /** A TCP proxy before a broker that can do to its connections what networks do. */
 export interface Proxy {
   readonly port: number
-  /** Where it leads to; connections that come before this is known are ended. */
+  /** The port that it leads to; connections that come while it is 0 are ended. */
   target: number
-  /** While true, what is sent to the broker and what it answers stays in the proxy. */
+  /**
+   * While true, what comes from either side stays here. What a client has sent by then reaches the broker when this ends,
+   * also where the client is gone.
+   */
   hold: boolean
   /** Ends the connection, once, when the broker's answer to a write arrives: nobody gets the answer. */
   cutNextAnswer(): Promise<void>
@@ -18,7 +21,7 @@ export interface Proxy {
 }
 
 export const startProxy = async (): Promise<Proxy> => {
-  const sockets = new Set<Socket>()
+  const cuts = new Set<() => void>()
   const held: (() => void)[] = []
   let holding = false
   let cutting: (() => void) | undefined
@@ -30,15 +33,14 @@ export const startProxy = async (): Promise<Proxy> => {
     if (proxy.target === 0) return void client.destroy()
     const broker = createConnection(proxy.target, '127.0.0.1')
     let writes = false
+    const cut = (): void => {
+      client.destroy()
+      broker.destroy()
+    }
+    cuts.add(cut)
     for (const socket of [client, broker]) {
-      sockets.add(socket)
       socket.setNoDelay(true)
       socket.on('error', () => undefined)
-      socket.on('close', () => {
-        sockets.delete(socket)
-        client.destroy()
-        broker.destroy()
-      })
     }
     client.on('data', (chunk: Buffer) => {
       // A connection is used for writes alone or not at all, and its first chunk begins with a request.
@@ -49,15 +51,20 @@ export const startProxy = async (): Promise<Proxy> => {
       if (writes && cutting) {
         cutting()
         cutting = undefined
-        client.destroy()
+        cut()
         return
       }
       pass(() => void client.write(chunk))
     })
+    client.on('close', () => pass(() => void broker.end()))
+    broker.on('close', () => {
+      cuts.delete(cut)
+      client.destroy()
+    })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const cut = (): void => {
-    for (const socket of sockets) socket.destroy()
+    for (const each of cuts) each()
   }
   const proxy: Proxy = {
     port: (server.address() as AddressInfo).port,

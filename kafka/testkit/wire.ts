@@ -1,8 +1,12 @@
+import { deleteRecordsV2 } from '@platformatic/kafka'
+import type { produceV9 } from '@platformatic/kafka'
 import { Cluster } from '../cluster.ts'
+import { Link } from '../link.ts'
 import { Places } from '../places.ts'
 import type { Place } from '../places.ts'
 import { encodeBatch, packRecord } from '../record.ts'
 import type { Identity } from '../record.ts'
+import { PARTITION, topicOf } from '../topics.ts'
 import { fetch, produce } from '../wire.ts'
 import { record } from './log.ts'
 
@@ -22,6 +26,10 @@ const connected = async <T>(
   }
 }
 
+/** The number of the broker that leads the room. */
+export const leaderOf = (brokers: string, room: string): Promise<number> =>
+  connected(brokers, room, async (_cluster, place) => place.leader)
+
 /** The producer id under which the room's first batch was written. */
 export const firstProducerId = (brokers: string, room: string): Promise<bigint> =>
   connected(brokers, room, async (cluster, place) => {
@@ -37,4 +45,32 @@ export const writeAs = (brokers: string, room: string, identity: Identity, body:
     const batch = encodeBatch([packRecord(record(body), Date.now())], identity)
     const answer = await cluster.link(place.leader, 'write').call(produce, 1_000, [{ topic: place.topic, batch }])
     return answer.responses[0]!.partitionResponses[0]!.errorCode
+  })
+
+const linked = async <T>(port: number, work: (link: Link) => Promise<T>): Promise<T> => {
+  const link = new Link({ clientId: 'test', host: '127.0.0.1', port, timeout: 5_000 })
+  try {
+    return await work(link)
+  } finally {
+    await link.close()
+  }
+}
+
+/** Writes one record to the broker at this very port, wherever it says that it is. */
+export const writeTo = (port: number, room: string, body: string): Promise<produceV9.ProduceResponse> =>
+  linked(port, link => {
+    const identity = { producerId: -1n, producerEpoch: -1, sequence: -1 }
+    const batch = encodeBatch([packRecord(record(body), Date.now())], identity)
+    return link.call(produce, 5_000, [{ topic: topicOf(room), batch }])
+  })
+
+/** Removes records at the broker at this very port. */
+export const removeBefore = (
+  port: number,
+  room: string,
+  offset: bigint,
+): Promise<deleteRecordsV2.DeleteRecordsResponse> =>
+  linked(port, link => {
+    const partitions = [{ partitionIndex: PARTITION, offset }]
+    return link.call(deleteRecordsV2.api, [{ name: topicOf(room), partitions }], 5_000)
   })
