@@ -163,9 +163,9 @@ t.test('[checklist 18] any chunking of any frames parses the same', t => {
         assert.deepEqual(outcome.frames.map(plain), expected)
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   )
-  t.pass('1000 runs')
+  t.pass('500 runs')
   t.end()
 })
 
@@ -181,9 +181,9 @@ t.test('parse after encode is the identity, in each version', t => {
         { command: 'SEND', headers: firsts([...headers, ...length]), body: body.toString('latin1') },
       ])
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   )
-  t.pass('1000 runs')
+  t.pass('500 runs')
   t.end()
 })
 
@@ -203,9 +203,9 @@ t.test('[checklist 44] whatever is in the headers, a frame is one frame with tho
       assert.equal(head.includes('\0'), false)
       assert.equal(head.toString().split('\n').length, said.length + length.length + 3)
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   )
-  t.pass('1000 runs')
+  t.pass('500 runs')
   t.end()
 })
 
@@ -220,10 +220,10 @@ t.test('[checklist 61] a broken stream gives the same frames and the same end ho
       if (whole.failure === undefined) survived++
       else failed++
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   )
-  t.pass('1000 runs')
-  t.ok(failed > 100 && survived > 100, `${failed} failed, ${survived} did not`)
+  t.pass('500 runs')
+  t.ok(failed > 50 && survived > 50, `${failed} failed, ${survived} did not`)
   t.end()
 })
 
