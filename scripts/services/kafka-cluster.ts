@@ -74,7 +74,7 @@ const clusterIdIn = async (folder: string): Promise<string> => {
 /** A process that outlives this one just long enough to kill, when its input ends, the brokers it was last told of. */
 const startWatch = (): { tell(pids: readonly number[]): void } => {
   const script = 'pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -9 $pids'
-  const child = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const child = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
   child.unref()
   child.stdin.on('error', () => undefined)
   if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref()
