@@ -5,7 +5,7 @@ import type { Driver } from './driver.ts'
 import type { LogRecord, NewRecord, Offset, Position, RoomId, RoomLog, Sink, Tail } from './room-log.ts'
 
 /** What a test asks of a driver; what is absent, the driver's own test chooses. */
-export interface ContractOpening {
+interface ContractOpening {
   readonly roomsMax?: number
   /** ms */
   readonly idempotencyWindow?: number

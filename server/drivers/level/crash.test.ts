@@ -8,7 +8,7 @@ import { append, bodies, newFolder, openLog, readAll } from './testing.ts'
 
 const ROOMS = ['a', 'b', 'c']
 const PUBLISHERS = 12
-const OLD = 20_000
+const OLD = 8000
 
 /** Appends without end; prints `publisher number offset` of each record once it is durable. */
 const appendInLoop = async (folder: string, run: string): Promise<void> => {
@@ -35,12 +35,16 @@ const removeRoom = async (folder: string): Promise<void> => {
   for (let n = 0; ; n++) await append(log, 'a', `${n}`)
 }
 
+if (process.argv[2] !== undefined) {
+  // Not to outlive the test, whatever becomes of it.
+  process.stdin.on('end', () => process.exit()).resume()
+}
 if (process.argv[2] === 'append') await appendInLoop(process.argv[3]!, process.argv[4]!)
 if (process.argv[2] === 'remove') await removeRoom(process.argv[3]!)
 
 /** Runs this file as another process, kills it with -9 when `enough` of its lines have come, and answers them. */
 const killed = async (args: string[], enough: (line: string, count: number) => boolean): Promise<string[]> => {
-  const child = spawn(process.execPath, [import.meta.filename, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [import.meta.filename, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exit = once(child, 'exit')
   const lines: string[] = []
   for await (const line of createInterface(child.stdout)) {

@@ -1,9 +1,19 @@
 import { rename, rm } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
-import type { Offset, RoomLog } from '../../ports/room-log.ts'
+import type { Offset } from '../../ports/room-log.ts'
 import { Store } from './store.ts'
-import { append, bodies, collector, interceptWrites, newFolder, openLog, readAll, record } from './testing.ts'
+import {
+  append,
+  appendAtLast,
+  bodies,
+  collector,
+  interceptWrites,
+  newFolder,
+  openLog,
+  readAll,
+  record,
+} from './testing.ts'
 
 /** The next write fails after it was done, or without. */
 const failNextWrite = async (t: Test, done: boolean): Promise<void> => {
@@ -28,15 +38,27 @@ const breakReads = (t: Test, method: 'iterator' | 'keys' | 'getMany'): { now: bo
   return broken
 }
 
-/** Appends again and again until it is done: each attempt waits for one to open the store again. */
-const appendAtLast = async (log: RoomLog, text: string, key?: string): Promise<Offset> => {
-  for (;;) {
-    try {
-      return await append(log, 'a', text, key)
-    } catch (error) {
-      t.match(error, { code: 'LOG_UNAVAILABLE' })
+/** What reads rows waits for `go`, and then for what LevelDB saw when it was asked. */
+const holdReads = (t: Test, method: 'iterator' | 'keys'): { go: (error?: Error) => void } => {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const prototype = ClassicLevel.prototype as unknown as Record<string, (...args: unknown[]) => object>
+  const real = prototype[method]!
+  prototype[method] = function (...args) {
+    const rows = real.apply(this, args) as { nextv(size: number): Promise<unknown[]> }
+    const nextv = rows.nextv.bind(rows)
+    rows.nextv = async size => {
+      await promise
+      return nextv(size)
     }
+    return rows
   }
+  const go = (error?: Error): void => {
+    delete prototype[method]
+    if (error) reject(error)
+    else resolve()
+  }
+  t.teardown(() => go())
+  return { go }
 }
 
 t.test('a write that failed, and what is found when the log is opened again', async t => {
@@ -163,6 +185,13 @@ t.test('a write that failed, and what is found when the log is opened again', as
     t.same(bodies(await readAll(log, 'a')), ['1', '2'])
   })
 
+  t.test('a check is what finds it', async t => {
+    const folder = await newFolder(t)
+    const { driver } = await openLog(t, folder)
+    await failNextWrite(t, false)
+    await t.rejects(driver.check(10_000), { message: `${folder}: IO error: the disk is gone` })
+  })
+
   t.test('it goes on by itself, with nobody waiting for it', async t => {
     const { log, lines } = await openLog(t, await newFolder(t))
     await log.create(['a'])
@@ -196,7 +225,7 @@ t.test('a log that cannot be opened again', async t => {
     await t.rejects(log.read('a', 0n, 1), { code: 'LOG_UNAVAILABLE' })
     await t.rejects(log.create(['b']), { code: 'LOG_UNAVAILABLE' })
     await rename(`${folder}.away`, folder)
-    t.equal(await appendAtLast(log, 'again'), 1n)
+    t.equal(await appendAtLast(t, log, 'a', 'again'), 1n)
     await seen.reached(1n)
     t.same(bodies(seen.records), ['again'])
     t.same(bodies(await readAll(log, 'a')), ['x', 'again'])
@@ -241,6 +270,76 @@ t.test('a log that cannot be opened again', async t => {
   })
 })
 
+t.test('a log that is slow to read', async t => {
+  const texts = Array.from({ length: 1500 }, (_, i) => `${i}`)
+  const filled = async (t: Test) => {
+    const folder = await newFolder(t)
+    const opened = await openLog(t, folder)
+    await opened.log.create(['a', 'b'])
+    await Promise.all(texts.map(text => append(opened.log, 'a', text)))
+    return { folder, ...opened }
+  }
+
+  t.test('the room is removed meanwhile', async t => {
+    const { log } = await filled(t)
+    const { go } = holdReads(t, 'iterator')
+    const seen = collector()
+    await log.tail('a', 0n, seen.sink)
+    const reading = t.rejects(log.read('a', 0n, 10), { code: 'NO_SUCH_ROOM' })
+    await log.remove('a')
+    go()
+    await reading
+    t.match(await seen.ended, { code: 'NO_SUCH_ROOM' })
+    await append(log, 'b', 'barrier')
+    t.same(seen.records, [])
+  })
+
+  t.test('the room is removed while its end is looked for', async t => {
+    const { folder, close } = await filled(t)
+    await close()
+    const { log } = await openLog(t, folder)
+    const { go } = holdReads(t, 'keys')
+    const asking = [log.bounds('a'), log.tail('a', 'end', collector().sink), append(log, 'a', 'new')].map(each =>
+      each.then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    const removed = log.remove('a')
+    go()
+    await removed
+    t.same((await Promise.all(asking)).at(-1), 'done', 'it came before')
+    await t.rejects(log.bounds('a'), { code: 'NO_SUCH_ROOM' })
+  })
+
+  t.test('its old records are removed meanwhile', async t => {
+    const { log } = await filled(t)
+    const { go } = holdReads(t, 'iterator')
+    const seen = collector()
+    await log.tail('a', 0n, seen.sink)
+    await log.remove('a', 1500n)
+    go()
+    await seen.reached(await append(log, 'a', 'new'))
+    t.equal(seen.records.at(-1)!.offset, 1500n)
+    t.ok(seen.records.length <= 1001, 'a page at most of what is gone')
+  })
+
+  t.test('the tail is stopped meanwhile', async t => {
+    for (const error of [undefined, new Error('IO error')]) {
+      const { log } = await filled(t)
+      const { go } = holdReads(t, 'iterator')
+      const seen = collector()
+      const tail = await log.tail('a', 0n, seen.sink)
+      const reading = log.read('a', 0n, 1).catch(() => {})
+      tail.stop()
+      go(error)
+      await reading
+      await append(log, 'a', 'barrier')
+      t.same(seen.records, [])
+    }
+  })
+})
+
 t.test('a log that cannot be read', async t => {
   t.test('read and tail say so', async t => {
     const { log } = await openLog(t, await newFolder(t))
@@ -268,7 +367,7 @@ t.test('a log that cannot be read', async t => {
     await t.rejects(log.bounds('a'), { code: 'LOG_UNAVAILABLE' })
     await t.rejects(append(log, 'a', 'y'), { code: 'LOG_UNAVAILABLE' })
     broken.now = false
-    t.equal(await appendAtLast(log, 'z'), 1n)
+    t.equal(await appendAtLast(t, log, 'a', 'z'), 1n)
   })
 
   t.test('a key that cannot be looked for is not taken for a new one', async t => {
@@ -279,7 +378,7 @@ t.test('a log that cannot be read', async t => {
     broken.now = true
     await t.rejects(append(log, 'a', 'x', 'key'), { code: 'LOG_UNAVAILABLE' })
     broken.now = false
-    t.equal(await appendAtLast(log, 'x', 'key'), 0n)
+    t.equal(await appendAtLast(t, log, 'a', 'x', 'key'), 0n)
   })
 
   t.test('the rooms cannot be found again at first', async t => {
@@ -291,7 +390,7 @@ t.test('a log that cannot be read', async t => {
     broken.now = true
     await t.rejects(append(log, 'a', 'no'), { code: 'LOG_UNAVAILABLE' })
     broken.now = false
-    t.equal(await appendAtLast(log, 'again'), 1n)
+    t.equal(await appendAtLast(t, log, 'a', 'again'), 1n)
     t.same(bodies(await readAll(log, 'a')), ['kept', 'again'])
     t.equal(lines.length, 2)
   })

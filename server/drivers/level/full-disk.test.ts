@@ -1,34 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
-import type { LogRecord, Offset, RoomLog } from '../../ports/room-log.ts'
-import {
-  append,
-  bodies,
-  collector,
-  interceptWrites,
-  newFolder,
-  openLog,
-  readAll,
-  record,
-  type OpenedLog,
-} from './testing.ts'
+import type { LogRecord, Offset } from '../../ports/room-log.ts'
+import { append, appendAtLast, collector, newFolder, openLog, readAll, record, type OpenedLog } from './testing.ts'
 
 const MiB = 1024 * 1024
-
-/** Appends until it is done: each try waits for one attempt to open the store again. */
-const appendAtLast = async (log: RoomLog, text: string, key?: string): Promise<Offset> => {
-  for (;;) {
-    try {
-      return await append(log, 'a', text, key)
-    } catch (error) {
-      t.match(error, { code: 'LOG_UNAVAILABLE' })
-    }
-  }
-}
 
 const errorsOf = ({ lines }: OpenedLog): string[] =>
   lines.filter(line => line.level === 'error').map(line => line.message)
@@ -63,7 +41,7 @@ const fullDisk = async (t: Test, bytes: number): Promise<void> => {
   await log.tail('a', 0n, late.sink)
 
   await rm(join(disk, 'ballast'))
-  const last = await appendAtLast(log, 'room again')
+  const last = await appendAtLast(t, log, 'a', 'room again')
   t.same(opened.lines.at(-1)?.message, 'the log takes records again')
   await t.resolves(driver.check(10_000))
   const kept = await readAll(log, 'a')
@@ -95,5 +73,5 @@ if (process.argv[2] === 'in a namespace') {
   // A mount namespace of its own: whatever happens here, nothing stays mounted. Who is not root becomes it within.
   const asRoot = process.getuid?.() === 0 ? ['--mount'] : ['--mount', '--user', '--map-root-user']
   const inside = [process.execPath, import.meta.filename, 'in a namespace']
-  t.spawn('unshare', [...asRoot, ...inside], {}, 'a full disk')
+  void t.spawn('unshare', [...asRoot, ...inside], {}, 'a full disk')
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { fail } from '../../errors.ts'
 import type { Driver } from '../../ports/driver.ts'
 import type { Logger } from '../../ports/logger.ts'
@@ -17,18 +16,9 @@ import type { Batch } from './batch.ts'
 import { Keys } from './keys.ts'
 import { bytesAtMost } from './record.ts'
 import { Removals, type Removal } from './removals.ts'
-import { Room } from './room.ts'
-import {
-  everything,
-  FORMAT,
-  FORMAT_ROW,
-  NO_END,
-  readRoomValue,
-  removalRow,
-  roomOfRow,
-  roomRow,
-  roomValue,
-} from './rows.ts'
+import type { Room } from './room.ts'
+import { Rooms } from './rooms.ts'
+import { FORMAT, FORMAT_ROW } from './rows.ts'
 import { explain, FolderError, Store } from './store.ts'
 import { Writer, type Book, type Task } from './writer.ts'
 
@@ -46,7 +36,6 @@ export interface LevelLogOptions {
 }
 
 const APPEND_BYTES = 4 * 1024 * 1024
-const NOTHING = Buffer.alloc(0)
 
 interface LogTask extends Task {
   /** The room whose place has to be known. */
@@ -102,17 +91,15 @@ class Append implements LogTask {
 
 class LevelLog implements RoomLog, Book<LogTask> {
   readonly #store: Store
-  readonly #roomsMax: number
+  readonly #rooms: Rooms
   readonly #keys: Keys
   readonly #removals: Removals
   readonly #writer: Writer<LogTask>
-  /** All there are. */
-  #rooms = new Map<RoomId, Room>()
   #closed = false
 
   constructor(store: Store, { roomsMax, idempotencyWindow, logger, now = Date.now }: LevelLogOptions) {
     this.#store = store
-    this.#roomsMax = roomsMax
+    this.#rooms = new Rooms(store, roomsMax)
     this.#keys = new Keys(store, idempotencyWindow)
     this.#removals = new Removals(store, build => this.#change(build))
     this.#writer = new Writer(store, this, now, logger)
@@ -121,17 +108,8 @@ class LevelLog implements RoomLog, Book<LogTask> {
   async create(rooms: readonly RoomId[]): Promise<void> {
     this.#requireOpen()
     if (rooms.every(id => this.#rooms.get(id)?.settled)) return
-    const made: Room[] = []
-    await this.#change(batch => {
-      const missing = new Set(rooms.filter(id => !this.#rooms.has(id)))
-      if (this.#rooms.size + missing.size > this.#roomsMax) throw fail('TOO_MANY_ROOMS')
-      for (const id of missing) {
-        const room = new Room(this.#store, id, randomBytes(8))
-        batch.put(roomRow(id), roomValue(room.life, room.first))
-        this.#rooms.set(id, room)
-        made.push(room)
-      }
-    })
+    let made: Room[] = []
+    await this.#change(batch => void (made = this.#rooms.make(batch, rooms)))
     for (const room of made) room.settled = true
   }
 
@@ -144,7 +122,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
   }
 
   place(batch: Batch, id: RoomId, records: readonly NewRecord[]): Position[] {
-    const room = this.#requireRoom(id)
+    const room = this.#rooms.require(id)
     return records.map(record => ({ epoch: room.epoch, offset: this.#keys.append(batch, room, record) }))
   }
 
@@ -156,7 +134,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
   async read(id: RoomId, from: Offset, limit: number): Promise<LogRecord[]> {
     const room = await this.#find(id)
     const records = await this.#reading(room.read(from, limit))
-    this.#requireLive(room)
+    this.#rooms.requireStill(room)
     return records
   }
 
@@ -172,30 +150,13 @@ class LevelLog implements RoomLog, Book<LogTask> {
     let removal: Removal | undefined
     await this.#change(batch => {
       const room = this.#rooms.get(id)
-      if (room) removal = before === undefined ? this.#removeAll(batch, room) : this.#removeBefore(batch, room, before)
+      if (room) removal = before === undefined ? this.#rooms.remove(batch, room) : this.#rooms.cut(batch, room, before)
     }, id)
     if (removal) this.#removals.add(removal)
   }
 
-  #removeAll(batch: Batch, room: Room): Removal {
-    this.#rooms.delete(room.id)
-    batch.removed.push(room)
-    batch.del(roomRow(room.id))
-    batch.put(removalRow(room.life, NO_END), NOTHING)
-    return { life: room.life, end: NO_END }
-  }
-
-  #removeBefore(batch: Batch, room: Room, before: Offset): Removal | undefined {
-    const end = before < room.end ? before : room.end
-    if (end <= room.first) return undefined
-    room.first = end
-    batch.put(roomRow(room.id), roomValue(room.life, end))
-    batch.put(removalRow(room.life, end), NOTHING)
-    return { life: room.life, end }
-  }
-
   async load(): Promise<void> {
-    this.#rooms = await this.#loadRooms(new Map())
+    await this.#rooms.load()
     await this.#removals.resume()
   }
 
@@ -222,7 +183,7 @@ class LevelLog implements RoomLog, Book<LogTask> {
     this.#closed = true
     await this.#writer.close()
     await this.#removals.idle()
-    for (const room of this.#rooms.values()) room.leave()
+    this.#rooms.leave()
     await this.#store.close()
   }
 
@@ -245,26 +206,8 @@ class LevelLog implements RoomLog, Book<LogTask> {
   }
 
   async reload(failed: Batch): Promise<void> {
-    const known = new Map<string, Room>()
-    for (const room of [...this.#rooms.values(), ...failed.removed]) known.set(room.epoch, room)
-    const rooms = await this.#loadRooms(known)
-    this.#rooms = rooms
-    for (const room of known.values()) if (rooms.get(room.id) !== room) room.leave(fail('NO_SUCH_ROOM', room.id))
+    await this.#rooms.load(failed.removed)
     await this.#removals.resume()
-  }
-
-  /** The rooms that the store has; those that are `known` stay the same object, and so keep their tails. */
-  async #loadRooms(known: ReadonlyMap<string, Room>): Promise<Map<RoomId, Room>> {
-    const rooms = new Map<RoomId, Room>()
-    for await (const page of this.#store.pages(everything('m'))) {
-      for (const [row, value] of page) {
-        const { life, first } = readRoomValue(value)
-        const room = known.get(life.toString('hex')) ?? new Room(this.#store, roomOfRow(row), life, first)
-        await room.findAgain(first)
-        rooms.set(room.id, room)
-      }
-    }
-    return rooms
   }
 
   #change(build: (batch: Batch) => void, room?: RoomId): Promise<void> {
@@ -277,24 +220,14 @@ class LevelLog implements RoomLog, Book<LogTask> {
     if (this.#closed) throw fail('LOG_UNAVAILABLE', undefined, { cause: new Error('the log is closed') })
   }
 
-  #requireRoom(id: RoomId): Room {
-    const room = this.#rooms.get(id)
-    if (!room) throw fail('NO_SUCH_ROOM', id)
-    return room
-  }
-
-  #requireLive(room: Room): void {
-    if (this.#rooms.get(room.id) !== room) throw fail('NO_SUCH_ROOM', room.id)
-  }
-
   /** The room, with its end found. */
   async #find(id: RoomId): Promise<Room> {
     this.#requireOpen()
-    if (!this.#store.isOpen) throw fail('LOG_UNAVAILABLE')
-    const room = this.#requireRoom(id)
+    if (!this.#store.isOpen) throw fail('LOG_UNAVAILABLE', undefined, { cause: new Error(this.#writer.trouble) })
+    const room = this.#rooms.require(id)
     if (room.found) return room
     await this.#reading(room.find())
-    this.#requireLive(room)
+    this.#rooms.requireStill(room)
     return room
   }
 

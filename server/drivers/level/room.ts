@@ -37,7 +37,6 @@ export class Room {
 
   /** Finds `next` and `end`. Only the newest record knows them: a counter could be behind it. */
   async find(): Promise<void> {
-    if (this.found) return
     const newest = await this.#newest()
     // Somebody else may have found them meanwhile, and gone on.
     if (this.found) return

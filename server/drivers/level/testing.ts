@@ -7,7 +7,7 @@ import type { Driver } from '../../ports/driver.ts'
 import type { LogRecord, NewRecord, Offset, RoomId, RoomLog, Sink } from '../../ports/room-log.ts'
 import { openLevelLog, type LevelLogOptions } from './room-log.ts'
 
-export interface Line {
+interface Line {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly fields: object
   readonly message: string
@@ -49,6 +49,23 @@ export const record = (text: string, key?: string): NewRecord => ({
 export const append = async (log: RoomLog, room: RoomId, text: string, key?: string): Promise<Offset> =>
   (await log.append(room, [record(text, key)]))[0]!.offset
 
+/** Appends again and again until it is done: each time waits for an attempt to open the store again. */
+export const appendAtLast = async (
+  t: Test,
+  log: RoomLog,
+  room: RoomId,
+  text: string,
+  key?: string,
+): Promise<Offset> => {
+  for (;;) {
+    try {
+      return await append(log, room, text, key)
+    } catch (error) {
+      t.match(error, { code: 'LOG_UNAVAILABLE' })
+    }
+  }
+}
+
 export const bodies = (records: readonly LogRecord[]): string[] => records.map(each => each.body.toString())
 
 export const readAll = async (log: RoomLog, room: RoomId): Promise<LogRecord[]> => {
@@ -85,19 +102,21 @@ interface Writing {
   readonly write: () => Promise<void>
 }
 
+type Write = (this: { length: number }, options?: { sync?: boolean }) => Promise<void>
+
 /** Has `instead` called for every write to any LevelDB of this process until the test is over. */
 export const interceptWrites = async (t: Test, instead: (writing: Writing) => Promise<void>): Promise<void> => {
   const level = new ClassicLevel(await newFolder(t))
   await level.open()
   const batch = level.batch()
-  const prototype = Object.getPrototypeOf(batch) as { _write(options: { sync?: boolean }): Promise<void> }
+  const prototype = Object.getPrototypeOf(batch) as { write: Write }
   await batch.close()
   await level.close()
-  const { _write: write } = prototype
-  prototype._write = function (this: { length: number }, options) {
-    return instead({ rows: this.length, sync: options.sync === true, write: () => write.call(this as never, options) })
+  const real = prototype.write
+  prototype.write = function (options) {
+    return instead({ rows: this.length, sync: options?.sync === true, write: () => real.call(this, options) })
   }
-  t.teardown(() => void (prototype._write = write))
+  t.teardown(() => void (prototype.write = real))
 }
 
 /** How many rows of each kind are in the log that is closed. */

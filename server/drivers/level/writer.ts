@@ -143,7 +143,8 @@ export class Writer<T extends Task> {
   }
 
   #refuse(tasks: readonly T[], cause: unknown): void {
-    for (const task of tasks) task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause }))
+    const why = new Error(explain(this.#store.folder, cause), { cause })
+    for (const task of tasks) task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: why }))
   }
 
   #retryLater(): void {
