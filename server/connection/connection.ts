@@ -62,7 +62,8 @@ export class Connection implements FrameConnection {
   #paused = false
   #received = 0
   #notices = 0
-  readonly #started = Date.now()
+  /** When the time to log in began, epoch ms. */
+  #started = Date.now()
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #lanes = new Map<RoomId, Promise<unknown>>()
   readonly #expiry = new Deadline()
@@ -263,6 +264,13 @@ export class Connection implements FrameConnection {
   }
 
   // ── Time ──
+
+  /** The process was held up: what clients sent meanwhile has not been read yet, so no deadline of theirs has run. */
+  overslept(now: number): void {
+    this.#started = now
+    this.#liveness.heard(now)
+    this.outlet.progress = now
+  }
 
   /** Called every `grain` ms. */
   tick(now: number): void {

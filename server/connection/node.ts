@@ -49,6 +49,7 @@ export class Node {
   readonly #parts: NodeParts
   readonly #connections = new Set<Connection>()
   readonly #ticking: NodeJS.Timeout
+  #ticked = Date.now()
   draining = false
   #whenEmpty: (() => void) | undefined
 
@@ -140,6 +141,11 @@ export class Node {
 
   #tick(): void {
     const now = Date.now()
-    for (const connection of this.#connections) connection.tick(now)
+    const overslept = now - this.#ticked > this.#parts.config.HEART_BEAT / 2
+    this.#ticked = now
+    for (const connection of this.#connections) {
+      if (overslept) connection.overslept(now)
+      connection.tick(now)
+    }
   }
 }

@@ -23,7 +23,7 @@ export class Outbox implements Outlet {
   #listeners: (() => void)[] = []
   #finished: (() => void) | undefined
   /** When the socket last took something, or had nothing to take, epoch ms. */
-  #progress = Date.now()
+  progress = Date.now()
   /** Called before anything is written. */
   beforeWrite: () => void = () => {}
   /** When something was last handed to the socket, epoch ms. */
@@ -48,8 +48,8 @@ export class Outbox implements Outlet {
 
   /** For how many ms the socket has taken nothing of what waits. Asked every so often, or it does not know. */
   stuckFor(now: number): number {
-    if (this.size === 0) this.#progress = now
-    return now - this.#progress
+    if (this.size === 0) this.progress = now
+    return now - this.progress
   }
 
   push(bytes: Buffer, frames: number): void {
@@ -94,7 +94,7 @@ export class Outbox implements Outlet {
 
   /** The socket has taken all that was written. */
   drained(): void {
-    this.#progress = Date.now()
+    this.progress = Date.now()
     this.flush()
   }
 
@@ -122,7 +122,7 @@ export class Outbox implements Outlet {
     this.#transport.write(to === at + 1 ? this.#parts[at]! : Buffer.concat(this.#parts.slice(at, to), length))
     this.#bytes -= length
     this.#meter.add('bytesOut', length)
-    this.lastWrite = this.#progress = Date.now()
+    this.lastWrite = this.progress = Date.now()
     return to
   }
 

@@ -26,7 +26,7 @@ export class Rate {
   /** How many ms until there is one again; 0: now. */
   wait(): number {
     this.#fill()
-    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.#rate) * 1000)
+    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#rate) * 1000)
   }
 
   /** How many ms until nothing of what was taken is missing any more. */

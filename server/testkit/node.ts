@@ -112,6 +112,15 @@ export const startBridge = async (
   return { node, log, port, stompPort: portOf(stomp), url: `http://localhost:${port}/`, lines }
 }
 
+/** Resolves when `condition` holds, looked at in every turn of the event loop. */
+export const until = async (condition: () => boolean): Promise<void> => {
+  const patience = Date.now() + 20_000
+  while (!condition()) {
+    if (Date.now() > patience) throw new Error('what was waited for did not come')
+    await new Promise(setImmediate)
+  }
+}
+
 /** Every figure of `/metrics`, by its name and labels. */
 export const figures = async ({ url }: Pick<Running, 'url'>): Promise<Map<string, number>> => {
   const text = await (await fetch(`${url}metrics`)).text()
@@ -126,7 +135,7 @@ export const figure = async (
   name: string,
   condition: (value: number) => boolean,
 ): Promise<number> => {
-  for (const until = Date.now() + 20_000; Date.now() < until;) {
+  for (const patience = Date.now() + 20_000; Date.now() < patience;) {
     const value = (await figures(node)).get(name)
     if (value !== undefined && condition(value)) return value
   }

@@ -24,7 +24,6 @@ export interface Target {
   readonly ca?: Buffer
 }
 
-
 /**
  * A scripted STOMP peer that sends whatever it is told, right or wrong, and shows what comes back. Its reading of frames
  * is its own, so that a mistake of the server's codec does not hide itself.
@@ -68,7 +67,10 @@ export class Probe {
       this.#rest = Buffer.concat([this.#rest, bytes])
       this.#read()
     })
-    wire.onPing(() => this.pings++)
+    wire.onPing(() => {
+      this.pings++
+      this.#notify()
+    })
   }
 
   /** Opens a transport, without CONNECT. `headers` and `protocols` are the WebSocket handshake's. */

@@ -34,7 +34,9 @@ export const webSocketRoutes = async (app: FastifyInstance, options: WebSocketOp
     url: '/ws',
     preValidation: async (request, reply) => {
       const { origin, host } = request.headers
-      if (origin !== undefined && !options.mayConnect(origin, host ?? '')) {
+      // Node insists on it in other requests only.
+      if (host === undefined) return reply.code(400).send({ code: 'MISSING_HEADER', message: 'a handshake needs Host' })
+      if (origin !== undefined && !options.mayConnect(origin, host)) {
         await reply.code(403).send({ code: 'FORBIDDEN', message: 'this origin may not connect: see ORIGINS' })
       }
     },

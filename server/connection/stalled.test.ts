@@ -1,0 +1,45 @@
+import t from 'tap'
+import { figure, startNode } from '../testkit/node.ts'
+import { Probe, wire } from '../testkit/probe.ts'
+
+// Most of them wait for time to go by.
+t.jobs = 8
+
+wire(
+  t,
+  '[S-45] STALLED: a client that takes nothing at all for STALL_SECONDS is closed, and only that one',
+  async (t, transport) => {
+    const node = await startNode(t, { STALL_SECONDS: '1', HEART_BEAT: '200', OUTBOX_BYTES: '65536' })
+    const destination = '/topic/a'
+    const [stalled, slow, sender] = await Promise.all([1, 2, 3].map(() => Probe.connect(t, transport, node)))
+    for (const probe of [stalled!, slow!]) await probe.request('SUBSCRIBE', { id: 's', destination })
+    stalled!.pause(true)
+    const body = Buffer.alloc(256 * 1024, 'x')
+    const many = 60
+    for (let i = 0; i < many; i++) sender!.send('SEND', { destination, n: i }, body)
+    t.same(
+      (await slow!.messages(many)).map(({ headers }) => Number(headers['n'])),
+      Array.from({ length: many }, (_, i) => i),
+    )
+    t.equal(await figure(node, 'hoofbeat_connections', value => value === 2), 2)
+    t.equal(await figure(node, 'hoofbeat_errors_total{code="STALLED"}', value => value === 1), 1)
+    t.ok(node.lines.some(line => line.includes('stalled')))
+    stalled!.pause(false)
+    await stalled!.ended()
+    t.ok(stalled!.frames.length < many)
+    await slow!.request('BEGIN', { transaction: 'the other goes on' })
+  },
+)
+
+wire(t, 'a client that does not read its ERROR, and does not close, is cut off', async (t, transport) => {
+  const node = await startNode(t, { OUTBOX_BYTES: '65536' })
+  const destination = '/topic/a'
+  const [deaf, sender] = await Promise.all([1, 2].map(() => Probe.connect(t, transport, node)))
+  await deaf!.request('SUBSCRIBE', { id: 's', destination })
+  deaf!.pause(true)
+  const body = Buffer.alloc(256 * 1024, 'x')
+  for (let i = 0; i < 60; i++) await sender!.request('SEND', { destination }, body)
+  deaf!.send('SEND', {})
+  await figure(node, 'hoofbeat_errors_total{code="MISSING_HEADER"}', value => value === 1)
+  t.equal(await figure(node, 'hoofbeat_connections', value => value === 1), 1)
+})
