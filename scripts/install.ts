@@ -41,7 +41,9 @@ export const install = async (extent: Extent): Promise<void> => {
   const all = extent === 'full' || [...(installed?.values() ?? [])].some(({ dev }) => dev)
   process.stdout.write(`Installing the npm packages${all ? ', those for development too' : ''}\n`)
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  await run('npm', ['ci', all ? '--include=dev' : '--omit=dev', ...quiet], { output: 'dropped' })
+  // Older npm versions make a newer Node warn of their own code.
+  const env = { NODE_NO_WARNINGS: '1' }
+  await run('npm', ['ci', all ? '--include=dev' : '--omit=dev', ...quiet], { env, output: 'dropped' })
 }
 
 if (process.argv[1] === import.meta.filename) {
