@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { LogRecord, NewRecord, Offset } from '../../ports/room-log.ts'
 import { bytesAtMost, encode } from './record.ts'
 import type { Room } from './room.ts'
-import { type Use, recordRow, usedRow, usedValue } from './rows.ts'
+import { recordRow, usedRow, usedValue, useValue, type Use } from './rows.ts'
 import type { Rows, Store } from './store.ts'
 
 let scratch = Buffer.allocUnsafeSlow(64 * 1024)
@@ -24,8 +23,9 @@ export class Batch {
   /** Idempotency keys that were used, in this batch or earlier, by their rows in latin1. */
   readonly uses = new Map<string, Use>()
   readonly #store: Store
-  /** Rows of idempotency keys. */
+  /** The rows of the idempotency keys that this batch uses, and the row that lists them. */
   readonly #used: Buffer[] = []
+  #usedRow: Buffer | undefined
   #rows: Rows | undefined
 
   constructor(store: Store, time: number) {
@@ -56,15 +56,16 @@ export class Batch {
     return offset
   }
 
-  /** Keeps the use of an idempotency key. */
-  use(row: Buffer, value: Buffer): void {
-    this.put(row, value)
+  /** Keeps that the key of `row` was used for the record at `offset`. */
+  use(room: Room, offset: Offset, row: Buffer): void {
+    this.put(row, useValue({ time: this.time, offset }))
+    this.#usedRow ??= usedRow(this.time, room.life, offset)
     this.#used.push(row)
   }
 
-  /** Resolves when all of it is durable. After a rejection any part of it may be, or none: LevelDB does not know. */
+  /** Resolves when all of it is durable. After a rejection all of it may be, or nothing: LevelDB does not know. */
   async write(): Promise<void> {
-    if (this.#used.length > 0) this.put(usedRow(this.time, randomBytes(8)), usedValue(this.#used))
+    if (this.#usedRow) this.put(this.#usedRow, usedValue(this.#used))
     await this.#rows?.write({ sync: true })
   }
 }

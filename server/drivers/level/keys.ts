@@ -1,7 +1,7 @@
 import type { NewRecord, Offset } from '../../ports/room-log.ts'
 import type { Batch } from './batch.ts'
 import type { Room } from './room.ts'
-import { everything, keyRow, readUseValue, readUsedRows, timeOfUsedRow, useValue, type Use } from './rows.ts'
+import { everything, keyRow, readUseValue, readUsedRows, timeOfUsedRow, type Use } from './rows.ts'
 import type { Store } from './store.ts'
 
 /** How many batches' old keys go with one batch at most. */
@@ -36,10 +36,10 @@ export class Keys {
     const name = row.toString('latin1')
     const used = batch.uses.get(name)
     if (used && !this.#isOld(used, batch)) return used.offset
-    const use = { time: batch.time, offset: batch.append(room, record) }
-    batch.uses.set(name, use)
-    batch.use(row, useValue(use))
-    return use.offset
+    const offset = batch.append(room, record)
+    batch.uses.set(name, { time: batch.time, offset })
+    batch.use(room, offset, row)
+    return offset
   }
 
   #isOld({ time }: Use, batch: Batch): boolean {

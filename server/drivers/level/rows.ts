@@ -8,7 +8,8 @@ import type { RoomId, Offset } from '../../ports/room-log.ts'
 //   'r' life 8, offset 8               → record                          (record.ts)
 //   'k' life 8, sender length 4,
 //       sender, idempotency key        → time 6, offset 8                when a key was used, and for which record
-//   'x' time 6, number 8               → (length 4, 'k' row)…            the keys of one batch, so that old ones are found
+//   'x' time 6, life 8, offset 8       → (length 4, 'k' row)…            the keys of one batch, so that old ones are found;
+//                                                                        it is named by the record of the first
 //   'd' life 8, end offset 8           → (empty)                         records before the end are being removed
 //
 // What counts is the 'm' row: without it no record of that life can be reached, whatever is still there.
@@ -97,11 +98,11 @@ export const readUseValue = (value: Buffer): Use => ({
   offset: value.readBigUInt64BE(6),
 })
 
-/** `number` tells apart batches of one ms. */
-export const usedRow = (time: number, number: Buffer): Buffer => {
-  const row = tagged('x', 14)
+export const usedRow = (time: number, life: Buffer, offset: Offset): Buffer => {
+  const row = tagged('x', 22)
   row.writeUIntBE(time, 1, 6)
-  number.copy(row, 7)
+  life.copy(row, 7)
+  row.writeBigUInt64BE(offset, 15)
   return row
 }
 export const timeOfUsedRow = (row: Buffer): number => row.readUIntBE(1, 6)
