@@ -29,15 +29,15 @@ const startTraffic = async (t: Test, log: RoomLog, rooms: readonly RoomId[]) => 
   const seen = rooms.map(() => collector())
   await Promise.all(rooms.map((room, i) => log.tail(room, 'end', seen[i]!.sink)))
   const sent = rooms.map(() => 0)
-  let going = true
+  const stopping = new AbortController()
   const writers = rooms.map(async (room, i) => {
-    while (going) await append(log, room, `m${sent[i]!++}`)
+    while (!stopping.signal.aborted) await append(log, room, `m${sent[i]!++}`)
   })
   return {
     /** Resolves when every room has got so many more. */
     more: (count: number) => Promise.all(seen.map(each => each.count(each.records.length + count))),
     async stop() {
-      going = false
+      stopping.abort()
       await Promise.all(writers)
       for (const [i, room] of rooms.entries()) {
         t.same(bodies(await readAll(log, room)), numbered(sent[i]!), `${room}: each once, in order`)

@@ -121,16 +121,12 @@ export class Creation {
     }
     const made = rooms.filter(room => !problems.has(room))
     this.#count.rooms += made.length
-    // A broker leads a new topic a moment before it knows, and says until then that there is no such thing.
-    const usable = async (room: RoomId): Promise<void> => {
-      await this.#cluster.patiently(async () => {
-        const place = await this.#places.look(room).catch((error: unknown) => {
-          throw isMissing(error) ? new NotYet(`${room} is not listed yet`) : error
-        })
-        await this.#places.bounds(place)
-      })
-    }
-    await Promise.all(made.map(usable))
+    // Whoever uses a room waits until its leader knows that it leads; a room that is not listed would not be waited for.
+    await this.#cluster.patiently(async () => {
+      const looks = await Promise.allSettled(made.map(room => this.#places.look(room)))
+      const missing = looks.find(look => look.status === 'rejected' && isMissing(look.reason))
+      if (missing) throw new NotYet('a new room is not listed yet')
+    })
     return problems
   }
 

@@ -65,11 +65,11 @@ void t.test('a broker killed with -9 under traffic and started again: nothing lo
   const room = await newRoom(log)
   const seen = collector()
   await log.tail(room, 'end', seen.sink)
-  let going = true
+  const stopping = new AbortController()
   let number = 0
   const appends: Promise<bigint>[] = []
   const traffic = (async () => {
-    while (going) {
+    while (!stopping.signal.aborted) {
       appends.push(append(log, room, `m${number++}`))
       await new Promise(resolve => setTimeout(resolve, 2))
     }
@@ -80,7 +80,7 @@ void t.test('a broker killed with -9 under traffic and started again: nothing lo
   await broker.start()
   const [reading] = await Promise.all([log.read(room, 0n, 10), seen.count(before + 50)])
   t.equal(reading.length, 10)
-  going = false
+  stopping.abort()
   await traffic
   const given = await Promise.all(appends)
   t.same(bodies(await seen.count(number)), numbered(number))
