@@ -21,10 +21,18 @@ const RESERVED = new Set([
   'recovered',
   'first',
 ])
-export const isReserved = (name: string): boolean => RESERVED.has(name)
+/** Some clients trim the names that they read, so white space around a name does not make it another one. */
+export const isReserved = (name: string): boolean => RESERVED.has(name.trim())
 
-/** How many styles' finished bytes a batch keeps: the common ones, so that its memory stays within a small multiple. */
+/** A batch is a part that an outbox drops or writes whole: small enough that neither costs much. */
+const BATCH_RECORDS = 128
+const BATCH_BYTES = 64 * 1024
+/** How many styles' finished bytes a batch keeps for later: the common ones, so that it stays a small multiple. */
 const KEPT_STYLES = 4
+/** What a batch, a record and a header take beside their text and bodies, about. */
+const BATCH_OVERHEAD = 768
+const RECORD_OVERHEAD = 320
+const HEADER_OVERHEAD = 64
 
 /** Records of one room in order, and their MESSAGE frames: each encoded once a version, finished once a shared style. */
 export class Batch {
@@ -34,11 +42,12 @@ export class Batch {
   readonly first: Offset
   /** The offset after its last record. */
   readonly next: Offset
-  /** Bytes of memory that it holds, about. Grows as frames are made: `grew` is told. */
+  /** Bytes of memory that it holds, about. Changes as frames are made and dropped: `grew` is told. */
   size: number
   grew: (bytes: number) => void = () => {}
-  readonly #tails = new Map<Version, Buffer[]>()
+  readonly #tails = new Map<Version, Tail[]>()
   readonly #finished = new Map<Style, Buffer>()
+  #mostStyles = Infinity
 
   constructor(room: RoomId, epoch: Epoch, records: readonly LogRecord[]) {
     this.room = room
@@ -46,7 +55,7 @@ export class Batch {
     this.records = records
     this.first = records[0]!.offset
     this.next = records[records.length - 1]!.offset + 1n
-    this.size = records.reduce((sum, record) => sum + 256 + record.body.length, 0)
+    this.size = BATCH_OVERHEAD + sizeOf(records, 0, records.length)
   }
 
   /** The index of the first record at or after `offset`. */
@@ -56,56 +65,59 @@ export class Batch {
     return index < 0 ? this.records.length : index
   }
 
-  /** The MESSAGE frames of all records in `style`, laid out one after the other. */
+  /** The MESSAGE frames of all records in `style`, laid out one after the other. Shared: not to be written to. */
   bytes(style: Style): Buffer {
     const kept = this.#finished.get(style)
     if (kept) return kept
     const bytes = this.slice(style, 0, this.records.length)
-    if (style.users > 1 && this.#finished.size < KEPT_STYLES) {
+    if (style.users > 1) {
       this.#finished.set(style, bytes)
       this.#grow(bytes.length)
+      this.#dropStyles()
     }
     return bytes
   }
 
+  /** Everyone who is live has had it: from now on it keeps finished bytes of the most common styles only. */
+  settle(): void {
+    this.#mostStyles = KEPT_STYLES
+    this.#dropStyles()
+  }
+
+  #dropStyles(): void {
+    if (this.#finished.size <= this.#mostStyles) return
+    const rare = [...this.#finished].toSorted(([a], [b]) => b.users - a.users).slice(this.#mostStyles)
+    for (const [style, bytes] of rare) {
+      this.#finished.delete(style)
+      this.#grow(-bytes.length)
+    }
+  }
+
   /** The frames of records `from` to before `to`; `extra` are header lines for the first of them. */
   slice(style: Style, from: number, to: number, extra = ''): Buffer {
-    const tails = this.#tailsFor(style.version)
-    const heads: Buffer[] = []
-    let total = 0
-    for (let i = from; i < to; i++) {
-      const head = Buffer.from(this.#head(style, this.records[i]!, i === from ? extra : ''))
-      const length = head.length + tails[i]!.length
-      heads.push(head)
-      total += style.framing.overhead(length) + length
-    }
-    const bytes = Buffer.allocUnsafe(total)
+    const { framing, head, version } = style
+    const tails = this.#tailsFor(version)
+    // What follows the head that all share, frame by frame.
+    const lines = Array.from({ length: to - from }, (_, i) => (i === 0 ? extra : '') + ackLine(style, tails[from + i]!))
+    const lengths = lines.map((line, i) => head.length + Buffer.byteLength(line) + tails[from + i]!.bytes.length)
+    const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + framing.overhead(length) + length, 0))
     let at = 0
-    for (let i = from; i < to; i++) {
-      const head = heads[i - from]!
-      const tail = tails[i]!
-      at = style.framing.write(bytes, at, head.length + tail.length, isUtf8(this.records[i]!.body))
+    for (let i = 0; i < lengths.length; i++) {
+      const { bytes: tail, text } = tails[from + i]!
+      at = framing.write(bytes, at, lengths[i]!, text)
       at += head.copy(bytes, at)
+      at += bytes.write(lines[i]!, at)
       at += tail.copy(bytes, at)
     }
     return bytes
   }
 
-  /** What differs between styles: command, subscription, ack. Everything else is the tail. */
-  #head(style: Style, record: LogRecord, extra: string): string {
-    const { subscription, version } = style
-    let head = 'MESSAGE\n'
-    if (subscription !== undefined) head += encodeHeader('subscription', subscription, version)
-    if (style.acks) head += encodeHeader('ack', ackId(messageId(this.epoch, record.offset), subscription), version)
-    return head + extra
-  }
-
-  #tailsFor(version: Version): Buffer[] {
+  #tailsFor(version: Version): Tail[] {
     let tails = this.#tails.get(version)
     if (!tails) {
       tails = this.records.map(record => encodeTail(this.room, this.epoch, record, version))
       this.#tails.set(version, tails)
-      this.#grow(tails.reduce((sum, tail) => sum + tail.length, 0))
+      this.#grow(tails.reduce((sum, tail) => sum + tail.bytes.length, 0))
     }
     return tails
   }
@@ -116,19 +128,55 @@ export class Batch {
   }
 }
 
-/** What a client in a client ack mode acknowledges: the message for this subscription. */
-export const ackId = (id: string, subscription = ''): string => `${id}@${subscription}`
+/** What of a MESSAGE is the same in all styles of a version: all but command, subscription and ack. */
+interface Tail {
+  readonly id: string
+  readonly bytes: Buffer
+  /** Whether all of it is UTF-8. */
+  readonly text: boolean
+}
 
-const encodeTail = (room: RoomId, epoch: Epoch, record: LogRecord, version: Version): Buffer => {
+const ackLine = ({ ackEnd }: Style, { id }: Tail): string => (ackEnd === '' ? '' : `ack:${id}${ackEnd}`)
+
+const encodeTail = (room: RoomId, epoch: Epoch, record: LogRecord, version: Version): Tail => {
+  const { offset, time, sender, headers, body } = record
+  const id = messageId(epoch, offset)
   let head = encodeHeader('destination', destinationOf(room), version)
-  head += `message-id:${messageId(epoch, record.offset)}\ntimestamp:${record.time}\n`
-  if (record.sender !== '') head += encodeHeader('sender', record.sender, version)
-  for (const [name, value] of record.headers) if (!RESERVED.has(name)) head += encodeHeader(name, value, version)
-  head += `content-length:${record.body.length}\n\n`
+  head += `message-id:${id}\ntimestamp:${time}\n`
+  if (sender !== '') head += encodeHeader('sender', sender, version)
+  for (const [name, value] of headers) if (!isReserved(name)) head += encodeHeader(name, value, version)
+  head += `content-length:${body.length}\n\n`
   const length = Buffer.byteLength(head)
-  const tail = Buffer.allocUnsafe(length + record.body.length + 1)
-  tail.write(head, 0, length)
-  record.body.copy(tail, length)
-  tail[tail.length - 1] = 0
-  return tail
+  const bytes = Buffer.allocUnsafe(length + body.length + 1)
+  bytes.write(head, 0, length)
+  body.copy(bytes, length)
+  bytes[bytes.length - 1] = 0
+  return { id, bytes, text: isUtf8(body) }
+}
+
+/** The memory that records `from` to before `to` take, bytes, about. */
+export const sizeOf = (records: readonly LogRecord[], from: number, to: number): number => {
+  let bytes = 0
+  for (let i = from; i < to; i++) {
+    const { headers, body } = records[i]!
+    bytes += RECORD_OVERHEAD + body.length
+    for (const [name, value] of headers) bytes += HEADER_OVERHEAD + name.length + value.length
+  }
+  return bytes
+}
+
+/** `records`, which are in order, as batches of a good size. */
+export function* batchesOf(room: RoomId, epoch: Epoch, records: readonly LogRecord[]): Generator<Batch> {
+  let from = 0
+  let bytes = 0
+  for (let i = 0; i < records.length; i++) {
+    const size = sizeOf(records, i, i + 1)
+    if (i > from && (i - from >= BATCH_RECORDS || bytes + size > BATCH_BYTES)) {
+      yield new Batch(room, epoch, records.slice(from, i))
+      from = i
+      bytes = 0
+    }
+    bytes += size
+  }
+  if (from < records.length) yield new Batch(room, epoch, from === 0 ? records : records.slice(from))
 }

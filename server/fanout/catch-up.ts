@@ -1,14 +1,13 @@
 import { toHoofbeatError } from '../errors.ts'
+import type { Logger } from '../ports/logger.ts'
 import type { LogRecord } from '../ports/room-log.ts'
-import { Batch } from './batch.ts'
-import type { Subscription } from './subscription.ts'
+import { Batch, sizeOf } from './batch.ts'
+import type { Outlet, Subscription } from './subscription.ts'
 
 /** What one subscription gets at a time, so that all of those who catch up share a turn and memory stays small. */
 const PAGE_BYTES = 64 * 1024
 /** What all of them together get in one event-loop turn: live subscribers must not wait for them. */
 const TURN_BYTES = 1024 * 1024
-/** How many pages are read from the log at the same time. */
-const READERS = 16
 const LEAST_PAGE = 4
 const MOST_PAGE = 1000
 
@@ -21,8 +20,15 @@ const MOST_PAGE = 1000
 export class CatchUp {
   #queue: Subscription[] = []
   #scheduled = false
-  #reading = 0
-  readonly #waitingToRead: (() => void)[] = []
+  /** Those whose outlet is shut: one listener an outlet, however many come and go meanwhile. */
+  readonly #shut = new WeakMap<Outlet, Set<Subscription>>()
+  readonly #logger: Logger
+  readonly #retryMs: number
+
+  constructor({ logger, retryMs }: { logger: Logger; retryMs: number }) {
+    this.#logger = logger
+    this.#retryMs = retryMs
+  }
 
   /** Takes `subscription` in hand until it is live again. In hand already, or ended: nothing. */
   add(subscription: Subscription): void {
@@ -31,58 +37,75 @@ export class CatchUp {
     this.#enqueue(subscription)
   }
 
+  /** It has ended. */
+  forget(subscription: Subscription): void {
+    this.#shut.get(subscription.options.outlet)?.delete(subscription)
+  }
+
   #enqueue(subscription: Subscription): void {
     this.#queue.push(subscription)
+    this.#schedule()
+  }
+
+  #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => this.#turn())
   }
 
+  /** A page for each in the order in which they came; who is not finished comes again after all others. */
   #turn(): void {
     this.#scheduled = false
     const queue = this.#queue
     this.#queue = []
-    let left = TURN_BYTES
-    for (const subscription of queue) {
-      if (left <= 0) this.#enqueue(subscription)
-      else left -= this.#step(subscription)
-    }
+    let at = 0
+    for (let left = TURN_BYTES; at < queue.length && left > 0; at++) left -= this.#step(queue[at]!)
+    if (at < queue.length) this.#queue = [...queue.slice(at), ...this.#queue]
+    if (this.#queue.length > 0) this.#schedule()
   }
 
   /** One page; returns its bytes, about. Whoever is not finished is queued again, when it can go on. */
   #step(subscription: Subscription): number {
     const { room, options } = subscription
-    if (subscription.ended || subscription.credit <= 0) {
-      // An acknowledgement that opens the window hands it in again.
+    const behind = subscription.next < room.recent.first
+    if (subscription.ended || subscription.credit <= 0 || (behind && !room.tail)) {
+      // An acknowledgement that opens the window, or the tail when it goes on, hands it in again.
       subscription.catchingUp = false
       return 0
     }
-    if (!options.outlet.open) {
-      options.outlet.whenOpen(() => this.#enqueue(subscription))
-      return 0
-    }
-    if (subscription.next < room.recent.first) {
-      void this.#fromLog(subscription)
-      return 0
-    }
-    const bytes = this.#fromRecent(subscription)
-    if (room.recent.batchFrom(subscription.next)) this.#enqueue(subscription)
-    else {
-      subscription.catchingUp = false
-      room.join(subscription)
-    }
-    return bytes
+    if (!options.outlet.open) this.#awaitOpen(subscription)
+    else if (behind) void this.#fromLog(subscription)
+    else return this.#fromRecent(subscription)
+    return 0
+  }
+
+  #awaitOpen(subscription: Subscription): void {
+    const { outlet } = subscription.options
+    const known = this.#shut.get(outlet)
+    if (known) return void known.add(subscription)
+    const waiting = new Set([subscription])
+    this.#shut.set(outlet, waiting)
+    outlet.whenOpen(() => {
+      this.#shut.delete(outlet)
+      for (const each of waiting) this.#enqueue(each)
+    })
   }
 
   #fromRecent(subscription: Subscription): number {
     const { recent } = subscription.room
     let bytes = 0
-    for (let batch = recent.batchFrom(subscription.next); batch && bytes < PAGE_BYTES;) {
+    let batch = recent.batchFrom(subscription.next)
+    while (batch && bytes < PAGE_BYTES) {
       const from = batch.indexOf(subscription.next)
       const to = subscription.take(batch, from)
       bytes += sizeOf(batch.records, from, to)
       if (to < batch.records.length) break
       batch = recent.batchFrom(subscription.next)
+    }
+    if (batch) this.#enqueue(subscription)
+    else {
+      subscription.catchingUp = false
+      subscription.room.join(subscription)
     }
     return bytes
   }
@@ -95,45 +118,38 @@ export class CatchUp {
         await room.extend()
       } else await this.#readPage(subscription)
       this.#enqueue(subscription)
-    } catch (error) {
-      subscription.catchingUp = false
-      if (!subscription.ended) subscription.options.onEnd(toHoofbeatError(error))
+    } catch (cause) {
+      const error = toHoofbeatError(cause)
+      // Like the tail, it goes on when the log is there again.
+      if (error.code === 'LOG_UNAVAILABLE') this.#tryLater(subscription, error)
+      else subscription.fail(error)
     }
   }
 
+  #tryLater(subscription: Subscription, error: Error): void {
+    this.#logger.debug({ room: subscription.room.id, err: error }, 'the room cannot be read now; trying again')
+    setTimeout(() => this.#enqueue(subscription), this.#retryMs).unref()
+  }
+
   async #readPage(subscription: Subscription): Promise<void> {
-    const { room, epoch, next } = subscription
+    const { room, next } = subscription
+    const { tail } = room
     // Whatever lies before this edge was in the log before the read began: an empty answer means that nothing does.
     const edge = room.recent.first
-    const records = await this.#limited(() => room.read(next, subscription.pageRecords))
-    // The room may have been left, or made anew, while the log was read.
-    if (subscription.ended || subscription.epoch !== epoch || subscription.next !== next) return
+    const records = await room.read(next, subscription.pageRecords)
+    const start = records[0]?.offset ?? edge
+    // What is not there is either one of the gaps that offsets have, or retention has taken it.
+    const lost = start > next && (await room.bounds()).first > next
+    // It may have ended, or the tail broken off, while the log was read: then this may be of another life of the room.
+    if (subscription.ended || room.tail !== tail || subscription.next !== next) return
+    if (lost) subscription.resume(room.epoch, start)
     if (records.length === 0) {
       subscription.next = edge
       return
     }
-    const batch = new Batch(room.id, epoch, records)
     subscription.pageRecords = pageRecords(records)
-    subscription.take(batch, 0)
+    subscription.take(new Batch(room.id, room.epoch, records), 0)
   }
-
-  async #limited<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#reading >= READERS) await new Promise<void>(resolve => this.#waitingToRead.push(resolve))
-    else this.#reading++
-    try {
-      return await read()
-    } finally {
-      const next = this.#waitingToRead.shift()
-      if (next) next()
-      else this.#reading--
-    }
-  }
-}
-
-const sizeOf = (records: readonly LogRecord[], from: number, to: number): number => {
-  let bytes = 0
-  for (let i = from; i < to; i++) bytes += 200 + records[i]!.body.length
-  return bytes
 }
 
 /** How many records of the size of these make a page. */

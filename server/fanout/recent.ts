@@ -1,112 +1,145 @@
 import type { Offset } from '../ports/room-log.ts'
 import type { Batch } from './batch.ts'
 
-/** The memory that all rooms of a node share for their recent records: past `budget` bytes the oldest batch goes. */
+/** A batch that is kept, in the order in which the node's batches came: a list, as most leave it at its old end. */
+interface Kept {
+  readonly batch: Batch
+  readonly recent: Recent
+  older: Kept | undefined
+  newer: Kept | undefined
+}
+
+/** The memory that all rooms of a node share for their recent records: past `budget` bytes the oldest batches go. */
 export class RecentMemory {
   readonly #budget: number
   #used = 0
-  /** In the order of arrival. */
-  readonly #batches = new Map<Batch, Recent>()
+  #oldest: Kept | undefined
+  #newest: Kept | undefined
 
   constructor(budget: number) {
     this.#budget = budget
   }
 
+  /** Bytes of all that is kept; never more than the budget. */
   get used(): number {
     return this.#used
   }
 
-  keep(batch: Batch, recent: Recent): void {
-    this.#batches.set(batch, recent)
-    batch.grew = bytes => this.#use(bytes)
-    this.#use(batch.size)
-  }
-
-  forget(batch: Batch): void {
-    if (!this.#batches.delete(batch)) return
-    batch.grew = () => {}
-    this.#used -= batch.size
-  }
-
-  #use(bytes: number): void {
-    this.#used += bytes
-    for (const [batch, recent] of this.#batches) {
-      if (this.#used <= this.#budget) return
-      recent.dropThrough(batch)
+  /** Takes `batch` in; `makeRoom` has to follow. */
+  keep(batch: Batch, recent: Recent): Kept {
+    const kept: Kept = { batch, recent, older: this.#newest, newer: undefined }
+    if (this.#newest) this.#newest.newer = kept
+    else this.#oldest = kept
+    this.#newest = kept
+    this.#used += batch.size
+    batch.grew = bytes => {
+      this.#used += bytes
+      this.makeRoom()
     }
+    return kept
+  }
+
+  forget({ batch, older, newer }: Kept): void {
+    if (older) older.newer = newer
+    else this.#oldest = newer
+    if (newer) newer.older = older
+    else this.#newest = older
+    this.#used -= batch.size
+    batch.grew = () => {}
+  }
+
+  /** Lets the room with the oldest batch drop its first one, which an extension may have brought later, till it fits. */
+  makeRoom(): void {
+    while (this.#used > this.#budget) this.#oldest!.recent.dropFirst()
   }
 }
+
+/** Dropped batches leave a free place before the others; it is closed when it is so large, and half of all. */
+const CLOSE_UP = 256
 
 /**
  * A room's newest records in memory, without a hole: every record of the log from `first` to before `next` is here.
  * Filled by the tail at the end, and backwards from the log for those who come back (`prepend`).
  */
 export class Recent {
-  first: Offset
-  next: Offset
-  /** How many records are here. */
-  count = 0
-  #batches: Batch[] = []
+  #first: Offset = 0n
+  #next: Offset = 0n
+  #count = 0
+  #kept: Kept[] = []
+  /** Where in `#kept` the first batch is. */
+  #from = 0
   readonly #memory: RecentMemory
 
-  constructor(memory: RecentMemory, start: Offset) {
+  constructor(memory: RecentMemory) {
     this.#memory = memory
-    this.first = start
-    this.next = start
+  }
+
+  get first(): Offset {
+    return this.#first
+  }
+
+  get next(): Offset {
+    return this.#next
+  }
+
+  /** How many records are here. */
+  get count(): number {
+    return this.#count
   }
 
   append(batch: Batch): void {
-    this.#batches.push(batch)
-    this.next = batch.next
-    this.count += batch.records.length
-    this.#memory.keep(batch, this)
+    this.#kept.push(this.#memory.keep(batch, this))
+    this.#next = batch.next
+    this.#count += batch.records.length
+    this.#memory.makeRoom()
   }
 
   /** Puts `batches` before all others: every record of the log from `first` to before the present `first`. */
-  prepend(batches: Batch[], first: Offset): void {
-    this.#batches = [...batches, ...this.#batches]
-    this.first = first
-    for (const batch of batches) this.count += batch.records.length
-    for (const batch of batches) this.#memory.keep(batch, this)
+  prepend(batches: readonly Batch[], first: Offset): void {
+    const added = batches.map(batch => this.#memory.keep(batch, this))
+    this.#kept = [...added, ...this.#kept.slice(this.#from)]
+    this.#from = 0
+    this.#first = first
+    for (const { records } of batches) this.#count += records.length
+    this.#memory.makeRoom()
   }
 
   /** The batch that holds the first record at or after `offset`; undefined where there is none yet. */
   batchFrom(offset: Offset): Batch | undefined {
-    let low = 0
-    let high = this.#batches.length
+    let low = this.#from
+    let high = this.#kept.length
     while (low < high) {
       const middle = (low + high) >> 1
-      if (this.#batches[middle]!.next <= offset) low = middle + 1
+      if (this.#kept[middle]!.batch.next <= offset) low = middle + 1
       else high = middle
     }
-    return this.#batches[low]
+    return this.#kept[low]?.batch
   }
 
-  /** The offset of the n-th newest record; of the oldest one here where there are fewer. */
+  /** The offset of the n-th newest record, of which there must be so many. */
   nthNewest(n: number): Offset {
     let left = n
-    for (let i = this.#batches.length - 1; i >= 0; i--) {
-      const { records } = this.#batches[i]!
-      if (records.length >= left) return records[records.length - left]!.offset
-      left -= records.length
-    }
-    return this.first
+    let i = this.#kept.length - 1
+    for (; this.#kept[i]!.batch.records.length < left; i--) left -= this.#kept[i]!.batch.records.length
+    return this.#kept[i]!.batch.records.at(-left)!.offset
   }
 
-  /** Drops the oldest batches up to and with `batch`. */
-  dropThrough(batch: Batch): void {
-    const index = this.#batches.indexOf(batch)
-    for (const dropped of this.#batches.splice(0, index + 1)) {
-      this.#memory.forget(dropped)
-      this.first = dropped.next
-      this.count -= dropped.records.length
-    }
+  dropFirst(): void {
+    const kept = this.#kept[this.#from++]!
+    this.#memory.forget(kept)
+    this.#first = kept.batch.next
+    this.#count -= kept.batch.records.length
+    if (this.#from < CLOSE_UP || this.#from * 2 < this.#kept.length) return
+    this.#kept.splice(0, this.#from)
+    this.#from = 0
   }
 
-  clear(): void {
-    for (const batch of this.#batches) this.#memory.forget(batch)
-    this.#batches = []
-    this.first = this.next
-    this.count = 0
+  /** Drops everything; the next record to come is the first one at or after `next`. */
+  restart(next: Offset): void {
+    for (const kept of this.#kept.splice(this.#from)) this.#memory.forget(kept)
+    this.#kept = []
+    this.#from = 0
+    this.#count = 0
+    this.#first = this.#next = next
   }
 }

@@ -9,7 +9,9 @@ export class Rooms {
   readonly #log: RoomLog
   readonly #auto: boolean
   readonly #known = new Set<RoomId>()
-  readonly #looking = new Map<RoomId, Promise<void>>()
+  /** What is under way serves all who ask meanwhile. */
+  readonly #looking = new Map<RoomId, Promise<boolean>>()
+  readonly #making = new Map<RoomId, Promise<void>>()
 
   constructor(log: RoomLog, mode: 'auto' | 'declared') {
     this.#log = log
@@ -28,22 +30,19 @@ export class Rooms {
    * Resolves when `room` exists. `mayMake` is asked before a new one is made.
    * Rejects with NO_SUCH_ROOM (declared), TOO_MANY_ROOMS, LOG_UNAVAILABLE.
    */
-  ensure(room: RoomId, mayMake: () => boolean): Promise<void> {
-    let looking = this.#looking.get(room)
-    if (!looking) {
-      looking = this.#ensure(room, mayMake).finally(() => this.#looking.delete(room))
-      this.#looking.set(room, looking)
-    }
-    return looking
+  async ensure(room: RoomId, mayMake: () => boolean): Promise<void> {
+    const exists = await once(this.#looking, room, () => this.#exists(room))
+    if (!exists) await this.#make(room, mayMake)
+    this.#known.add(room)
   }
 
-  async #ensure(room: RoomId, mayMake: () => boolean): Promise<void> {
-    if (!(await this.#exists(room))) {
-      if (!this.#auto) throw fail('NO_SUCH_ROOM', room)
-      if (!mayMake()) throw fail('TOO_MANY_ROOMS', 'too many new ones in a minute')
-      await this.#log.create([room])
+  /** Each is asked for itself: that one may not make the room does not refuse it to another. */
+  async #make(room: RoomId, mayMake: () => boolean): Promise<void> {
+    if (!this.#auto) throw fail('NO_SUCH_ROOM', room)
+    if (!this.#making.has(room) && !this.#known.has(room) && !mayMake()) {
+      throw fail('TOO_MANY_ROOMS', 'too many new ones in a minute')
     }
-    this.#known.add(room)
+    await once(this.#making, room, () => this.#log.create([room]))
   }
 
   async #exists(room: RoomId): Promise<boolean> {
@@ -55,4 +54,13 @@ export class Rooms {
       throw error
     }
   }
+}
+
+const once = <T>(underWay: Map<RoomId, Promise<T>>, room: RoomId, begin: () => Promise<T>): Promise<T> => {
+  let promise = underWay.get(room)
+  if (!promise) {
+    promise = begin().finally(() => underWay.delete(room))
+    underWay.set(room, promise)
+  }
+  return promise
 }

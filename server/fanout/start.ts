@@ -1,4 +1,4 @@
-import type { Offset, Position, RoomLog } from '../ports/room-log.ts'
+import type { Bounds, Offset, Position } from '../ports/room-log.ts'
 import type { LocalRoom } from './local-room.ts'
 
 /** Where a subscription begins: with what is sent from now on, the newest n, or after a message the client has had. */
@@ -10,44 +10,48 @@ export interface Place {
   readonly recovered?: boolean
 }
 
-/** Finds `start` in a room whose tail is fixed. Rejects as the log does. */
-export const place = async (room: LocalRoom, log: RoomLog, start: Start): Promise<Place> => {
+/** Finds `start` in a room whose tail is fixed; it holds while the room's epoch stays. Rejects as the log does. */
+export const place = async (room: LocalRoom, start: Start): Promise<Place> => {
   if (start === 'now') return { next: room.recent.next }
-  const { epoch } = room
-  const found = 'last' in start ? await placeLast(room, log, start.last) : await placeAfter(room, log, start.after)
-  // Made anew while we looked: all there is of it is what has been tailed since.
-  return room.epoch === epoch ? found : { next: room.recent.first, recovered: false }
+  return 'last' in start ? placeLast(room, start.last) : placeAfter(room, start.after)
 }
 
-const placeAfter = async (room: LocalRoom, log: RoomLog, after: Position | 'unknown'): Promise<Place> => {
-  if (after !== 'unknown' && after.epoch === room.epoch) {
-    const next = after.offset + 1n
-    if (next >= room.recent.first && next <= room.recent.next) return { next, recovered: true }
-    const { first, next: end } = await log.bounds(room.id)
-    return next >= first && next <= end ? { next, recovered: true } : { next: first, recovered: false }
-  }
-  return { next: (await log.bounds(room.id)).first, recovered: false }
+const placeAfter = async (room: LocalRoom, after: Position | 'unknown'): Promise<Place> => {
+  const wanted = after !== 'unknown' && after.epoch === room.epoch ? after.offset + 1n : undefined
+  const { first, next } = room.recent
+  if (wanted !== undefined && wanted >= first && wanted <= next) return { next: wanted, recovered: true }
+  const bounds = await room.bounds()
+  if (isMadeAnew(room, bounds)) return { next: room.recent.next, recovered: false }
+  if (wanted !== undefined && wanted >= bounds.first && wanted <= bounds.next) return { next: wanted, recovered: true }
+  return { next: bounds.first, recovered: false }
 }
+
+/** The tail does not know it yet; when it does, all go on at the beginning of the new life and are told. */
+const isMadeAnew = (room: LocalRoom, bounds: Bounds): boolean => bounds.epoch !== room.epoch
 
 /** Offsets may have gaps, so the n-th newest is found by reading backwards, in growing steps, until n are there. */
-const placeLast = async (room: LocalRoom, log: RoomLog, n: number): Promise<Place> => {
+const placeLast = async (room: LocalRoom, n: number): Promise<Place> => {
   if (room.recent.count < n && room.recent.first > 0n) await room.extend()
   if (room.recent.count >= n) return { next: room.recent.nthNewest(n) }
-  const { first } = await log.bounds(room.id)
+  const bounds = await room.bounds()
+  if (isMadeAnew(room, bounds)) return { next: room.recent.next }
+  const { first } = bounds
   const edge = room.recent.first
+  // Records that came meanwhile count.
   const missing = n - room.recent.count
+  if (missing <= 0) return { next: room.recent.nthNewest(n) }
   for (let step = BigInt(missing); ; step *= 4n) {
     const from = edge - step > first ? edge - step : first
-    const offsets = await offsetsBetween(log, room, from, edge)
-    if (offsets.length >= missing) return { next: offsets[offsets.length - missing]! }
+    const offsets = await offsetsBetween(room, from, edge)
+    if (offsets.length >= missing) return { next: offsets.at(-missing)! }
     if (from === first) return { next: first }
   }
 }
 
-const offsetsBetween = async (log: RoomLog, room: LocalRoom, from: Offset, edge: Offset): Promise<Offset[]> => {
+const offsetsBetween = async (room: LocalRoom, from: Offset, edge: Offset): Promise<Offset[]> => {
   const offsets: Offset[] = []
   for (let next = from; next < edge;) {
-    const page = await log.read(room.id, next, 1000)
+    const page = await room.read(next, 1000)
     for (const { offset } of page) if (offset < edge) offsets.push(offset)
     if (page.length === 0) break
     next = page[page.length - 1]!.offset + 1n

@@ -1,8 +1,8 @@
 import type { HoofbeatError } from '../errors.ts'
 import type { Meter } from '../ports/meter.ts'
-import type { Epoch, Offset } from '../ports/room-log.ts'
+import type { Epoch, Offset, Position } from '../ports/room-log.ts'
 import type { Batch } from './batch.ts'
-import { messageId } from './destination.ts'
+import { messageId, parseMessageId } from './destination.ts'
 import type { LocalRoom } from './local-room.ts'
 import type { Style } from './style.ts'
 
@@ -50,7 +50,7 @@ export class Subscription {
   #notice = ''
   /** Ids of messages in flight, oldest first. */
   readonly #unacked = new Set<string>()
-  #lastAcked = -1n
+  #lastAcked: Position | undefined
 
   readonly #onLeave: () => void
 
@@ -68,25 +68,28 @@ export class Subscription {
     return window === undefined ? Infinity : window - this.#unacked.size
   }
 
-  /** Called by the hub for a live subscription, with the batch that follows what it has had. */
+  /** Called for a live subscription with the batch that follows what the room had before. */
   deliver(batch: Batch): void {
-    if (this.options.outlet.open && this.take(batch, 0) === batch.records.length) return
+    // What it has read from the log may be ahead of the tail.
+    const from = batch.indexOf(this.next)
+    if (this.options.outlet.open && this.take(batch, from) === batch.records.length) return
     this.options.meter.add(this.credit > 0 ? 'slowSubscribers' : 'windowFull')
     this.room.fallBehind(this)
   }
 
   /** Pushes the records of `batch` from index `from` on as far as the window lets it; returns the index it got to. */
   take(batch: Batch, from: number): number {
-    const { outlet, style } = this.options
+    const { outlet, style, window } = this.options
     const all = batch.records.length
-    const to = Math.min(all, from + this.credit)
+    const to = window === undefined ? all : Math.min(all, from + this.credit)
     if (to <= from) return from
     const whole = from === 0 && to === all && this.#notice === ''
     outlet.push(whole ? batch.bytes(style) : batch.slice(style, from, to, this.#notice), to - from)
     this.#notice = ''
     this.next = to === all ? batch.next : batch.records[to]!.offset
-    if (style.acks)
+    if (window !== undefined) {
       for (const { offset } of batch.records.slice(from, to)) this.#unacked.add(messageId(this.epoch, offset))
+    }
     return to
   }
 
@@ -94,35 +97,37 @@ export class Subscription {
   resume(epoch: Epoch, next: Offset): void {
     this.epoch = epoch
     this.next = next
-    this.announce(false)
+    this.#notice = noticeOf(false, messageId(epoch, next))
   }
 
-  /** Puts whether everything was there onto the next MESSAGE: for who asked for no RECEIPT, and after a break. */
+  /** Puts whether everything was there onto the next MESSAGE, for who asked for no RECEIPT. A break says more. */
   announce(recovered: boolean): void {
-    this.#notice = `recovered:${recovered}\n${recovered ? '' : `first:${messageId(this.epoch, this.next)}\n`}`
+    this.#notice ||= noticeOf(recovered, messageId(this.epoch, this.next))
   }
 
   /** Takes a message off the window. False: no such message waits for an acknowledgement here. */
   acknowledge(id: string): boolean {
-    if (!this.#unacked.has(id)) return this.options.cumulative === true && this.#isBehindAcked(id)
+    if (!this.#unacked.has(id)) return this.holds(id)
     if (this.options.cumulative) {
       for (const earlier of this.#unacked) {
         this.#unacked.delete(earlier)
         if (earlier === id) break
       }
-      this.#lastAcked = offsetOf(id)
+      this.#lastAcked = parseMessageId(id)
     } else this.#unacked.delete(id)
     if (!this.live) this.room.catchUp(this)
     return true
   }
 
   holds(id: string): boolean {
-    return this.#unacked.has(id)
+    return this.#unacked.has(id) || (this.options.cumulative === true && this.#isBehindAcked(id))
   }
 
   /** Cumulative acknowledgements may arrive out of order: what an earlier one has covered is no error. */
   #isBehindAcked(id: string): boolean {
-    return id.startsWith(`${this.epoch}-`) && offsetOf(id) <= this.#lastAcked
+    const acked = parseMessageId(id)
+    const last = this.#lastAcked
+    return acked !== undefined && last !== undefined && acked.epoch === last.epoch && acked.offset <= last.offset
   }
 
   end(): void {
@@ -131,6 +136,14 @@ export class Subscription {
     this.room.leave(this)
     this.#onLeave()
   }
+
+  /** Ends it and says why. */
+  fail(error: HoofbeatError): void {
+    if (this.ended) return
+    this.end()
+    this.options.onEnd(error)
+  }
 }
 
-const offsetOf = (id: string): Offset => BigInt(id.slice(id.indexOf('-') + 1))
+const noticeOf = (recovered: boolean, first: string): string =>
+  recovered ? 'recovered:true\n' : `recovered:false\nfirst:${first}\n`
