@@ -15,6 +15,7 @@ start: ## a node and the chat page on http://localhost:8080; sets itself up, nee
 	@exec $(node) node server/main.ts
 
 test: ## all tests; installs and starts what they need, and stops it again
+	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/run-tests.ts
 
 dev: ## the server and the page, both following changes of their source

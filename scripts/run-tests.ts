@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { keys } from '../server/config.ts'
 import { checkCoverage } from './checks/coverage.ts'
-import { install } from './install.ts'
 import { capture, ended, launch, root, runScript, ScriptError } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { installPackages } from './packages.ts'
 import { buildPage } from './page.ts'
+import { startKafka } from './services/kafka.ts'
 import { TapReport } from './tap-report.ts'
 
 const COVERAGE = '.tap/report/coverage-final.json'
@@ -39,7 +39,6 @@ const runTap = async (env: Record<string, string>): Promise<TapReport> => {
 
 /** Runs the tests with a Kafka of their own, and resolves with whether everything is as it should be. */
 const runTests = async (scratch: string): Promise<boolean> => {
-  const { startKafka } = await import('./services/kafka.ts')
   const kafka = await startKafka({ brokers: 1, folder: join(scratch, 'kafka') })
   const tests = join(scratch, 'tests')
   await mkdir(tests)
@@ -57,7 +56,6 @@ const runTests = async (scratch: string): Promise<boolean> => {
 }
 
 await runScript(async () => {
-  await install('full')
   await installPackages()
   await buildTap()
   await buildPage()
