@@ -3,7 +3,7 @@ import { cleanName, namedAccount, tokenAccount } from './account.ts'
 import type { Message, Outgoing, RoomView } from './chat/index.ts'
 import { partsOf } from './components/links.ts'
 import { rowsOf, unreadOf } from './components/rows.ts'
-import { shorten } from './components/shorten.ts'
+import { piecesOf, shorten } from './components/shorten.ts'
 import { fragmentOf, roomIn } from './hooks/use-route.ts'
 import { openStore, Remembered, withRoom } from './remembered.ts'
 import { en } from './text/en.ts'
@@ -147,6 +147,19 @@ t.test('long texts are shortened, short ones are left alone', async t => {
   t.equal(shorten('line\n'.repeat(100))?.split('\n').length, 14)
   const emoji = shorten('x'.repeat(799) + '🐴'.repeat(500))
   t.equal(emoji, 'x'.repeat(799), 'no half of a character')
+})
+
+t.test('pieces of a text make up the text', async t => {
+  t.same(piecesOf('short'), ['short'])
+  t.same(piecesOf('x'.repeat(5000)), ['x'.repeat(5000)])
+  const words = piecesOf('word '.repeat(20_000))
+  t.equal(words.join(' '), 'word '.repeat(20_000))
+  const lines = piecesOf('a line of words\n'.repeat(6000))
+  t.equal(lines.join('\n'), 'a line of words\n'.repeat(6000))
+  t.ok(lines.length > 20 && lines.every(piece => piece.length <= 5000))
+  const horses = piecesOf('x' + '🐴'.repeat(50_000))
+  t.equal(horses.join(''), 'x' + '🐴'.repeat(50_000))
+  t.ok(horses.every(piece => piece.isWellFormed()))
 })
 
 t.test('the fragment of the URL names the room', async t => {

@@ -174,7 +174,8 @@ export class Chat {
   }
 
   #changed(): void {
-    this.#gathering ??= setTimeout(() => {
+    if (this.#gathering !== undefined) return
+    this.#gathering = setTimeout(() => {
       this.#gathering = undefined
       for (const watcher of this.#watchers) watcher()
     }, GATHER)

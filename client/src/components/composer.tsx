@@ -57,7 +57,6 @@ export const Composer = ({ ref, room, remembered, onSend }: ComposerProps) => {
             aria-describedby="composer-hint"
             aria-invalid={draft.length > MOST}
             placeholder={text.writeTo(room)}
-            dir="auto"
           />
           <button type="submit" className="send" aria-label={text.send} title={text.send} disabled={!sendable}>
             <SendIcon />

@@ -36,6 +36,7 @@ const closesItsOwn = (address: string): boolean =>
 
 /** An address with a user name in it is made to look like another one. */
 const isSafe = (address: string): boolean => {
-  const url = URL.parse(address)
-  return url !== null && url.hostname !== '' && url.username === '' && url.password === ''
+  if (!URL.canParse(address)) return false
+  const { username, password } = new URL(address)
+  return username === '' && password === ''
 }

@@ -29,6 +29,7 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
   const user = useUser(chat)
   const state = useConnectionState(chat)
   const stick = useStick()
+  const { toBottom } = stick
   const visible = useVisible()
   const composer = useRef<HTMLTextAreaElement>(null)
   const newest = view.messages.at(-1)?.id
@@ -39,9 +40,9 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
   const send = useCallback(
     (said: string) => {
       chat.send(room, said)
-      stick.toBottom()
+      toBottom()
     },
-    [chat, room, stick.toBottom],
+    [chat, room, toBottom],
   )
 
   const closed = view.is === 'refused' && view.messages.length === 0 && view.outgoing.length === 0

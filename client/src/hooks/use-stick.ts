@@ -36,18 +36,18 @@ export const useStick = (): Stick => {
     const { current: inner } = content
     if (!box || !inner) return undefined
     let { scrollTop } = box
+    const look = (): void => {
+      sticking.current = isNear(box)
+      setStuck(sticking.current)
+    }
     const onScroll = (): void => {
-      const near = isNear(box)
       // Content that grows moves the bottom away without any scrolling: only the reader's going up unsticks.
-      if (near || box.scrollTop < scrollTop) {
-        sticking.current = near
-        setStuck(near)
-      }
+      if (isNear(box) || box.scrollTop < scrollTop) look()
       scrollTop = box.scrollTop
     }
     const onResize = (): void => {
       if (sticking.current) box.scrollTop = box.scrollHeight
-      else setStuck(isNear(box))
+      else look()
     }
     const observer = new ResizeObserver(onResize)
     observer.observe(box)
