@@ -36,6 +36,7 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
   const tls = await readTls(config)
   const log = await openLog(config, logger)
   const access = openAccessDriver(config, logger)
+  const app = buildHttp({ config, logger, tls })
   const closeDrivers = async (): Promise<void> => {
     await access.close()
     await log.close()
@@ -45,7 +46,6 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const metrics = createMetrics(() => node.gauges())
     const version = packageJson.version
     const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
-    const app = buildHttp({ config, logger, tls })
     const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
     healthRoutes(app, { checks, draining: () => node.draining, logger })
     metrics.routes(app)
@@ -65,11 +65,14 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
         stomp?.close()
         app.server.close()
         await node.drain()
+        // Requests that are not finished now never will be.
+        app.server.closeAllConnections()
         await app.close()
         await closeDrivers()
       },
     }
   } catch (error) {
+    await app.close()
     await closeDrivers()
     throw error
   }

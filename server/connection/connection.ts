@@ -398,6 +398,11 @@ export class Connection implements FrameConnection {
     this.fail(fail('DRAINING', undefined, { headers }))
   }
 
+  /** Ends it without waiting for anything more. */
+  destroy(): void {
+    this.#transport.destroy()
+  }
+
   /** The transport is gone. Frames that came before go on to their end. */
   closed(): void {
     this.#gone = true

@@ -47,7 +47,10 @@ const DRAIN_MS_PER_CONNECTION = 2
 /** The bridge of one process: takes transports, runs a STOMP connection on each, and drains. */
 export class Node {
   readonly #parts: NodeParts
+  /** Those whose transport is still there, refused ones too. */
   readonly #connections = new Set<Connection>()
+  /** Those that the quotas count. */
+  readonly #admitted = new WeakSet<Connection>()
   readonly #ticking: NodeJS.Timeout
   #ticked = Date.now()
   draining = false
@@ -95,23 +98,24 @@ export class Node {
   /** Starts a connection on `transport`; one too many gets its ERROR at once. The transport calls `closed` in the end. */
   accept(transport: Transport): Connection {
     const connection = new Connection(transport, this.#parts, randomBytes(12).toString('base64url'))
-    this.#parts.meter.add('connections')
-    const { quotas } = this.#parts
+    this.#connections.add(connection)
+    const { meter, quotas } = this.#parts
+    meter.add('connections')
     try {
       if (this.draining) throw fail('DRAINING')
       quotas.arrive(transport.address)
+      this.#admitted.add(connection)
     } catch (error) {
       connection.fail(toHoofbeatError(error))
-      return connection
     }
-    this.#connections.add(connection)
     return connection
   }
 
   /** A connection's transport is gone. */
   closed(connection: Connection): void {
     connection.closed()
-    if (this.#connections.delete(connection)) this.#parts.quotas.leave(connection.address, connection.user)
+    this.#connections.delete(connection)
+    if (this.#admitted.has(connection)) this.#parts.quotas.leave(connection.address, connection.user)
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }
 
@@ -129,6 +133,10 @@ export class Node {
     await Promise.all(drains)
     await Promise.race([this.#empty(), late.promise])
     clearTimeout(timeout)
+    // Whoever is still there has been written to in this turn, and that was it.
+    setImmediate(() => {
+      for (const connection of this.#connections) connection.destroy()
+    })
     clearInterval(this.#ticking)
     this.#parts.hub.close()
   }
