@@ -6,6 +6,7 @@ import { ClassicLevel } from 'classic-level'
 import t from 'tap'
 import { roomLogContract } from '../../ports/room-log.contract.ts'
 import { FolderError } from './room-log.ts'
+import { explain } from './store.ts'
 import { append, bodies, collector, interceptWrites, newFolder, openLog, readAll, record } from './testing.ts'
 
 const MiB = 1024 * 1024
@@ -181,6 +182,12 @@ t.test('the folder', async t => {
       name: 'FolderError',
       message: /^\S+\/file: EEXIST: file already exists/,
     })
+  })
+
+  t.test('what is wrong with it is said in one line', async t => {
+    t.equal(explain('log', new Error('IO error: x.log: No space left on device')), 'no space in log')
+    t.equal(explain('log', new Error('not open', { cause: new Error('Disk quota exceeded') })), 'no space in log')
+    t.equal(explain('log', 'something else'), 'log: something else')
   })
 
   t.test('is left alone where it holds something else', async t => {
