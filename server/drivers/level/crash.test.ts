@@ -4,7 +4,7 @@ import { cp, readdir, stat, truncate, appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { append, bodies, newFolder, openLog, readAll } from './testing.ts'
+import { append, bodies, newFolder, openLog, readAll } from './testkit/level.ts'
 
 const ROOMS = ['a', 'b', 'c']
 const PUBLISHERS = 12

@@ -13,7 +13,7 @@ import {
   openLog,
   readAll,
   record,
-} from './testing.ts'
+} from './testkit/level.ts'
 
 /** The next write fails after it was done, or without. */
 const failNextWrite = async (t: Test, done: boolean): Promise<void> => {

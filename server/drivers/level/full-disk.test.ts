@@ -4,7 +4,16 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { LogRecord, Offset } from '../../ports/room-log.ts'
-import { append, appendAtLast, collector, newFolder, openLog, readAll, record, type OpenedLog } from './testing.ts'
+import {
+  append,
+  appendAtLast,
+  collector,
+  newFolder,
+  openLog,
+  readAll,
+  record,
+  type OpenedLog,
+} from './testkit/level.ts'
 
 const MiB = 1024 * 1024
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { append, newFolder, openLog, rowsIn } from './testing.ts'
+import { append, newFolder, openLog, rowsIn } from './testkit/level.ts'
 
 const WINDOW = 60_000
 const clock = () => {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Batch } from './batch.ts'
 import { Removals } from './removals.ts'
 import { Store } from './store.ts'
-import { append, bodies, newFolder, openLog, readAll, rowsIn } from './testing.ts'
+import { append, bodies, newFolder, openLog, readAll, rowsIn } from './testkit/level.ts'
 
 const writing = (store: Store) => async (build: (batch: Batch) => void) => {
   const batch = new Batch(store, 0)

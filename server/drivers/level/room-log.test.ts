@@ -7,7 +7,7 @@ import t from 'tap'
 import { roomLogContract } from '../../ports/room-log.contract.ts'
 import { FolderError } from './room-log.ts'
 import { explain } from './store.ts'
-import { append, bodies, collector, interceptWrites, newFolder, openLog, readAll, record } from './testing.ts'
+import { append, bodies, collector, interceptWrites, newFolder, openLog, readAll, record } from './testkit/level.ts'
 
 const MiB = 1024 * 1024
 

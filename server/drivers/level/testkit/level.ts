@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Test } from 'tap'
-import type { Driver } from '../../ports/driver.ts'
-import type { LogRecord, NewRecord, Offset, RoomId, RoomLog, Sink } from '../../ports/room-log.ts'
-import { openLevelLog, type LevelLogOptions } from './room-log.ts'
+import type { Driver } from '../../../ports/driver.ts'
+import type { LogRecord, NewRecord, Offset, RoomId, RoomLog, Sink } from '../../../ports/room-log.ts'
+import { openLevelLog, type LevelLogOptions } from '../room-log.ts'
 
 interface Line {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
