@@ -26,6 +26,7 @@ const target = (connection: Connection, frame: Frame): Target => {
   if (connection.version === '1.2') {
     const id = required(frame, 'id')
     const at = id.indexOf('@')
+    if (at < 0) throw fail('UNKNOWN_ACK', id)
     return { message: id.slice(0, at), subscription: find(connection, id.slice(at + 1)) }
   }
   const message = required(frame, 'message-id')

@@ -132,6 +132,7 @@ wire(t, '[checklist 47] [S-54] unknown or missing ids are errors', async (t, tra
     probe.send('ACK', { ...headers, receipt: 'r' })
     const error = (await probe.error()).headers
     t.equal(error['receipt-id'], 'r')
+    if (headers['id'] && !headers['id'].includes('@')) t.match(error['message'], headers['id'], 'named as it came')
     return error['code']
   }
   const epochOf = ({ headers }: Received) => headers['message-id']!.split('-')[0]!
