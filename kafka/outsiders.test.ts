@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { addPartitionsToTxnV3, Connection, endTxnV3, findCoordinatorV4, initProducerIdV4 } from '@platformatic/kafka'
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import type { Message, Producer } from 'kafkajs'
@@ -100,6 +104,34 @@ void t.test('a service of one’s own reads and writes rooms with kafkajs', asyn
     { key: '앤', value: 'from a client', headers: ['content-type=text/plain', 'hb-.hb-x=y', 'hb-key=k1'] },
     { key: 'bot', value: 'from a service', headers: ['content-type=text/plain'] },
   ])
+})
+
+void t.test('the example of the README runs as it is', async t => {
+  const { log } = await openLog(t, brokers)
+  const room = await newRoom(log)
+  const seen = collector()
+  await log.tail(room, 'end', seen.sink)
+  const readme = await readFile(join(import.meta.dirname, 'README.md'), 'utf8')
+  const example = /```js\n(.*?)```/s
+    .exec(readme)![1]!
+    .replace('room.general', topicOf(room))
+    .replaceAll('greeter', room)
+  const service = spawn(process.execPath, ['--input-type=module', '-e', example], {
+    cwd: join(import.meta.dirname, '..'),
+    env: { ...process.env, KAFKA_BROKERS: brokers },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.teardown(() => service.kill())
+  await log.append(room, [record('hello', { sender: 'ann' })])
+  const [, answer] = await seen.count(2)
+  t.equal(answer!.body.toString(), 'hello ann')
+  t.same([...answer!.headers], [['content-type', 'text/plain']])
+  const printed: string[] = []
+  for await (const line of createInterface({ input: service.stdout })) {
+    // The rest is kafkajs's own log.
+    if (/^\d/.test(line) && printed.push(line) === 2) break
+  }
+  t.same(printed, ['0 ann: hello', `1 ${room}: hello ann`])
 })
 
 void t.test('what an outsider writes, however malformed, does no harm', async t => {
