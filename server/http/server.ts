@@ -4,7 +4,6 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import type { Config } from '../config.ts'
 import { securityHeaders } from './headers.ts'
 import { problem, PROBLEM_TYPE } from './problem.ts'
-import type { Tls } from '../tls.ts'
 
 /** How much and how slowly a client may send before it is refused. Times in ms. */
 export interface HttpLimits {
@@ -40,7 +39,7 @@ export interface HttpOptions {
   readonly config: Pick<Config, 'TRUST_PROXY'>
   readonly logger: FastifyBaseLogger
   /** Serve HTTPS. */
-  readonly tls?: Tls | undefined
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   readonly limits?: HttpLimits
 }
 
