@@ -84,6 +84,12 @@ export class Remembered {
     set(this.lasting, `hoofbeat/seen/${room}`, id)
   }
 
+  /** A room that was left. */
+  forget(room: RoomId): void {
+    this.lasting.removeItem(`hoofbeat/seen/${room}`)
+    this.#tab.removeItem(`hoofbeat/draft/${room}`)
+  }
+
   draft(room: RoomId): string {
     return this.#tab.getItem(`hoofbeat/draft/${room}`) ?? ''
   }

@@ -26,6 +26,8 @@ t.test('credentials that are refused end it', async t => {
       t.same(judge(end(code, { connected, cause: { kind: 'renew', token: 'x' } })), { then: 'stop' })
     }
   }
+  const unchecked = end('BAD_CREDENTIALS', { connected: false, retryAfterMs: 10_000 })
+  t.same(judge(unchecked), { then: 'again', afterMs: 10_000 }, 'they could not be checked')
   for (const code of ['FORBIDDEN', 'BAD_HEADER', 'ERROR']) {
     t.same(judge(end(code, { connected: false })), { then: 'stop' }, `${code} at the door`)
   }

@@ -49,7 +49,8 @@ const TOO_LARGE = 1009
 export const judge = (end: End): Verdict => {
   const { problem, cause } = end
   if (!problem) return end.closeCode === TOO_LARGE ? blameLargest(end) : { then: 'again' }
-  if (STOP.has(problem.code)) return { then: 'stop' }
+  // With a time to come back at, it was not the credentials: they could not be checked.
+  if (STOP.has(problem.code)) return end.retryAfterMs === undefined ? { then: 'stop' } : again(end)
   if (AGAIN.has(problem.code)) return again(end)
   if (cause?.kind === 'join') return { then: 'failRoom', room: cause.room }
   if (cause?.kind === 'send') return { then: 'failMessage', key: cause.key }

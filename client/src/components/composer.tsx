@@ -1,4 +1,4 @@
-import { type FormEvent, type KeyboardEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react'
+import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useRef, useState } from 'react'
 import type { RoomId } from '../chat/index.ts'
 import type { Remembered } from '../remembered.ts'
 import { formatNumber, text } from '../text/text.ts'
@@ -9,18 +9,21 @@ const MOST = 100_000
 /** From here on the count is shown. */
 const NEARLY = MOST - 1000
 
+/** The id of what one writes into. */
+const COMPOSER = 'composer'
+
+export const focusComposer = (): void => document.getElementById(COMPOSER)?.focus()
+
 interface ComposerProps {
-  readonly ref: Ref<HTMLTextAreaElement>
   readonly room: RoomId
   readonly remembered: Remembered
   readonly onSend: (said: string) => void
 }
 
 /** Where one writes. What is not sent yet is kept with the room. */
-export const Composer = ({ ref, room, remembered, onSend }: ComposerProps) => {
+export const Composer = ({ room, remembered, onSend }: ComposerProps) => {
   const [draft, setDraft] = useState(() => remembered.draft(room))
   const input = useRef<HTMLTextAreaElement>(null)
-  useImperativeHandle(ref, () => input.current!)
   useEffect(() => remembered.keepDraft(room, draft), [remembered, room, draft])
   useFit(input, draft)
   useEffect(() => {
@@ -48,6 +51,7 @@ export const Composer = ({ ref, room, remembered, onSend }: ComposerProps) => {
         <div className="composer-box">
           <textarea
             ref={input}
+            id={COMPOSER}
             value={draft}
             onChange={event => setDraft(event.target.value)}
             onKeyDown={onKeyDown}
@@ -75,7 +79,7 @@ const Left = ({ left }: { readonly left: number }) => (
 )
 
 /** Makes the input as high as its text, where the browser does not do that by itself; CSS sets the bounds. */
-const useFit = (input: React.RefObject<HTMLTextAreaElement | null>, draft: string): void => {
+const useFit = (input: RefObject<HTMLTextAreaElement | null>, draft: string): void => {
   useEffect(() => {
     if (!input.current || CSS.supports('field-sizing', 'content')) return
     input.current.style.height = 'auto'

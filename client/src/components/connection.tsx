@@ -31,7 +31,7 @@ interface ConnectionBannerProps {
 export const ConnectionBanner = ({ state, onRetry }: ConnectionBannerProps) => {
   const tried = state.is === 'waiting' || (state.is === 'connecting' && state.attempt > 0)
   if (!tried) return null
-  const why = state.is === 'waiting' && state.problem ? explain(state.problem.code) : text.unsentKept
+  const why = explain((state.is === 'waiting' && state.problem?.code) || '', text.unsentKept)
   return (
     <div className="banner">
       <p>

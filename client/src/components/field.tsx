@@ -22,9 +22,6 @@ export const Field = ({ label, hint, wrong, value, onChange, autoComplete = 'off
   useEffect(() => {
     if (is.focus) input.current?.focus()
   }, [is.focus])
-  useEffect(() => {
-    if (wrong !== undefined) input.current?.focus()
-  }, [wrong])
 
   return (
     <div className="field">

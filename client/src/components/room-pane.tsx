@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect, useRef } from 'react'
+import { type ReactNode, useCallback, useEffect } from 'react'
 import type { Chat, RoomId, RoomView } from '../chat/index.ts'
 import { useConnectionState, useRoom, useUser } from '../hooks/use-chat.ts'
 import { useStick } from '../hooks/use-stick.ts'
@@ -31,7 +31,6 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
   const stick = useStick()
   const { toBottom } = stick
   const visible = useVisible()
-  const composer = useRef<HTMLTextAreaElement>(null)
   const newest = view.messages.at(-1)?.id
   useEffect(() => {
     if (visible && stick.stuck && newest !== undefined) onSeen(room, newest)
@@ -48,9 +47,6 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
   const closed = view.is === 'refused' && view.messages.length === 0 && view.outgoing.length === 0
   return (
     <>
-      <button type="button" className="skip" onClick={() => composer.current?.focus()}>
-        {text.skip}
-      </button>
       <header className="bar">
         {menu}
         <h1 className="room-title" title={room}>
@@ -73,7 +69,7 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
           </button>
         </p>
       )}
-      {!closed && <Composer ref={composer} room={room} remembered={remembered} onSend={send} />}
+      {!closed && <Composer room={room} remembered={remembered} onSend={send} />}
       <Announcer view={view} user={user} state={state} />
     </>
   )

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { type ReactNode, useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import type { Account } from '../account.ts'
 import type { Chat, RoomId } from '../chat/index.ts'
 import { goTo, useRoute } from '../hooks/use-route.ts'
@@ -6,6 +6,7 @@ import { useMedia } from '../hooks/use-media.ts'
 import { useVisible } from '../hooks/use-visible.ts'
 import { type Remembered, withRoom } from '../remembered.ts'
 import { text } from '../text/text.ts'
+import { focusComposer } from './composer.tsx'
 import { CloseIcon, Logo, MenuIcon } from './icons.tsx'
 import { RenewBar } from './renew-bar.tsx'
 import { RoomPane } from './room-pane.tsx'
@@ -45,6 +46,9 @@ export const Shell = ({ chat, remembered, onSignOut, renewal }: ShellProps) => {
   )
   return (
     <div className="shell">
+      <button type="button" className="skip" onClick={focusComposer}>
+        {text.skip}
+      </button>
       {wide ? (
         <aside className="side">{sidebar}</aside>
       ) : (
@@ -72,7 +76,7 @@ export const Shell = ({ chat, remembered, onSignOut, renewal }: ShellProps) => {
   )
 }
 
-const NoRoom = ({ menu }: { readonly menu: React.ReactNode }) => (
+const NoRoom = ({ menu }: { readonly menu: ReactNode }) => (
   <>
     <header className="bar">{menu}</header>
     <div className="blank">
@@ -91,9 +95,12 @@ const useRooms = (chat: Chat, remembered: Remembered, room: RoomId | undefined) 
   useEffect(() => {
     if (room === undefined && location.hash === '') location.replace(`#/room/${remembered.rooms()[0] ?? 'general'}`)
   }, [room, remembered])
+  const open = useRef(rooms)
   useEffect(() => {
     remembered.keepRooms(rooms)
+    for (const id of open.current) if (!rooms.includes(id)) chat.leave(id)
     for (const id of rooms) if (!chat.room(id)) chat.join(id)
+    open.current = rooms
   }, [chat, remembered, rooms])
 
   const leave = useCallback(
@@ -101,9 +108,9 @@ const useRooms = (chat: Chat, remembered: Remembered, room: RoomId | undefined) 
       const rest = rooms.filter(id => id !== left)
       if (left === room) goTo(rest[0])
       setVisited(rest)
-      chat.leave(left)
+      remembered.forget(left)
     },
-    [chat, rooms, room],
+    [remembered, rooms, room],
   )
   return { rooms, leave }
 }

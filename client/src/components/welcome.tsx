@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { type Account, namedAccount, tokenAccount } from '../account.ts'
 import { isRoomId, type Problem } from '../chat/index.ts'
 import { goTo, useRoute } from '../hooks/use-route.ts'
@@ -22,6 +22,8 @@ export const Welcome = ({ name, refused, onSignIn }: WelcomeProps) => {
   const [room, setRoom] = useState(route ?? 'general')
   const [wrong, setWrong] = useState<{ readonly who?: string; readonly room?: string }>({})
 
+  const form = useRef<HTMLFormElement>(null)
+  useEffect(() => form.current?.querySelector<HTMLInputElement>('[aria-invalid="true"]')?.focus(), [wrong])
   const asksForToken = refused?.problem.code === 'BAD_CREDENTIALS' && !refused.token
   const submit = (event: FormEvent): void => {
     event.preventDefault()
@@ -41,7 +43,7 @@ export const Welcome = ({ name, refused, onSignIn }: WelcomeProps) => {
 
   return (
     <main className="welcome">
-      <form className="card" onSubmit={submit} noValidate>
+      <form ref={form} className="card" onSubmit={submit} noValidate>
         <div className="brand">
           <Logo />
           <h1>Hoofbeat</h1>

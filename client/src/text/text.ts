@@ -12,14 +12,14 @@ export const tableFor = (languages: readonly string[]): Table => {
 
 export const text: Table = tableFor(navigator.languages)
 
-/** What to tell the reader of an error code. */
-export const explain = (code: string, table: Table = text): string => {
+/** What to tell the reader of an error code; `otherwise` for those that tell a reader nothing. */
+export const explain = (code: string, otherwise = text['error.other']): string => {
   const key = `error.${code}`
-  return isErrorKey(key, table) ? table[key] : table['error.other']
+  return isErrorKey(key) ? text[key] : otherwise
 }
 
 type ErrorKey = Extract<keyof Table, `error.${string}`>
-const isErrorKey = (key: string, table: Table): key is ErrorKey => Object.hasOwn(table, key)
+const isErrorKey = (key: string): key is ErrorKey => Object.hasOwn(text, key)
 
 /** How the reader's own country writes times and numbers, in the language of the page. */
 const locale = navigator.languages.find(language => language.toLowerCase().startsWith(text.lang)) ?? text.lang
