@@ -47,12 +47,12 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const version = packageJson.version
     const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
     const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
-    healthRoutes(app, { checks, draining: () => node.draining, logger })
-    metrics.routes(app)
-    pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
     const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
     await app.register(webSocketRoutes, { node, maxPayload, mayConnect })
+    healthRoutes(app, { checks, draining: () => node.draining, logger })
+    metrics.routes(app)
+    pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
     await app.listen({ host: config.HOST, port: config.PORT })
     const stomp = config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
     if (stomp) await listen(stomp, config.STOMP_PORT, config.HOST)
@@ -82,7 +82,7 @@ const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>>
   if (!config.KAFKA_BROKERS) {
     const { openLevelLog } = await import('./drivers/level/room-log.ts')
     return openLevelLog({
-      folder: config.DATA_DIR,
+      folder: join(config.DATA_DIR, 'log'),
       roomsMax: config.ROOMS_MAX,
       idempotencyWindow: config.IDEMPOTENCY_WINDOW,
       logger,

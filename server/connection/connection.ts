@@ -244,7 +244,8 @@ export class Connection implements FrameConnection {
     try {
       return await this.around.log.append(room, records)
     } catch (error) {
-      if (error instanceof HoofbeatError && error.code === 'NO_SUCH_ROOM') this.around.rooms.forget(room)
+      // It may be gone: whoever comes next looks again.
+      this.around.rooms.forget(room)
       throw error
     } finally {
       this.around.meter.observe('append', (performance.now() - started) / 1000)
@@ -358,7 +359,8 @@ export class Connection implements FrameConnection {
       message: error.message,
       ...(receipt === undefined ? {} : { 'receipt-id': receipt }),
       ...error.headers,
-      'content-type': 'text/plain',
+      // Without a charset stompit takes the body for itself, and dies of it.
+      'content-type': 'text/plain;charset=utf-8',
     }
     this.#answer('ERROR', headers, Buffer.from(advice))
     this.#end(error.code === 'DRAINING' ? 1012 : error.code === 'INTERNAL' ? 1011 : 1008)

@@ -56,7 +56,11 @@ wire(
       const probe = await Probe.open(t, transport, node)
       probe.send('CONNECT', { 'accept-version': offered, 'host': 'test' })
       const { headers, body } = await probe.error()
-      t.match(headers, { 'code': 'UNSUPPORTED_VERSION', 'version': '1.0,1.1,1.2', 'content-type': 'text/plain' })
+      t.match(headers, {
+        'code': 'UNSUPPORTED_VERSION',
+        'version': '1.0,1.1,1.2',
+        'content-type': 'text/plain;charset=utf-8',
+      })
       t.equal(body.toString(), errors.UNSUPPORTED_VERSION.advice)
       t.equal(await probe.closed, transport === 'tcp' ? 0 : 1008)
     }

@@ -210,7 +210,7 @@ wire(t, '[checklist 16] content-type is passed on, and set on ERROR', async (t, 
   )
   t.equal((await probe.next('MESSAGE')).headers['content-type'], 'application/json;charset=utf-8')
   probe.send('SEND')
-  t.equal((await probe.error()).headers['content-type'], 'text/plain')
+  t.equal((await probe.error()).headers['content-type'], 'text/plain;charset=utf-8')
 })
 
 wire(t, '[checklist 18] MUST take frames however the stream is cut or joined', async (t, transport) => {

@@ -118,7 +118,7 @@ wire(
         'code': 'UNKNOWN_SUBSCRIPTION',
         'receipt-id': 'failing',
         'message': /unknown$/,
-        'content-type': 'text/plain',
+        'content-type': 'text/plain;charset=utf-8',
       })
       t.equal(body.toString(), errors.UNKNOWN_SUBSCRIPTION.advice)
       t.notOk(probe.frames.some(frame => frame.headers['receipt-id'] === 'never'))
@@ -243,7 +243,7 @@ t.test('every error code is provoked by a test of the wire', async t => {
       .map(file => readFileSync(join(folder, file), 'utf8')),
   )
   const provoked = (code: ErrorCode): boolean =>
-    tests.some(text => new RegExp(`'code'\\], '${code}'|code'?: '${code}'|, '${code}'`).test(text))
+    tests.some(text => new RegExp(`'code'\\], '${code}'|code'?: '${code}'|, '${code}'|code="${code}"`).test(text))
   t.same(
     (Object.keys(errors) as ErrorCode[]).filter(code => !provoked(code)),
     [],

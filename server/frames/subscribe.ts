@@ -51,13 +51,20 @@ const join = async (connection: Connection, frame: Frame, join: Join): Promise<O
   if (!(await access.mayRead(connection.identity, room))) throw fail('FORBIDDEN', `to read ${room}`)
   if (!rooms.has(room)) await rooms.ensure(room, () => connection.mayMakeRoom())
   const acks = mode !== 'auto'
-  const { subscription, recovered, first } = await hub.subscribe(room, start, {
+  // It may be gone: whoever comes next looks again.
+  const forget = (): void => rooms.forget(room)
+  const joined = hub.subscribe(room, start, {
     style: { version: connection.version, framing: connection.framing, subscription: id, acks },
     outlet: connection.outlet,
     meter,
     ...(acks ? { window, cumulative: mode === 'client' } : {}),
-    onEnd: error => connection.fail(error),
+    onEnd: error => {
+      forget()
+      connection.fail(error)
+    },
   })
+  joined.catch(forget)
+  const { subscription, recovered, first } = await joined
   if (subscribed.ended) {
     subscription.end()
     return DONE

@@ -96,8 +96,8 @@ export const startBridge = async (
   const { meter } = metrics
   const node = new Node({ config, log: log.port, access: openAccess().port, meter, logger, version: '0.0.0', ...parts })
   const app = buildHttp({ config, logger })
-  metrics.routes(app)
   await app.register(webSocketRoutes, { node, maxPayload: 2 ** 21, mayConnect: () => true })
+  metrics.routes(app)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const stomp = tcpServer(node)
   await new Promise<void>(resolve => stomp.listen(0, '127.0.0.1', resolve))

@@ -32,7 +32,7 @@ const accept = (node: Node, socket: Socket): void => {
 
 const transportOf = (socket: Socket): Transport => ({
   pings: false,
-  address: socket.remoteAddress ?? '',
+  address: String(socket.remoteAddress),
   framing: bare,
   get buffered() {
     return socket.writableLength

@@ -59,6 +59,11 @@ class RawPeer {
     while (!condition()) await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
   }
 
+  /** Resolves when the server has ended the connection. */
+  async ended(): Promise<void> {
+    await this.until(() => this.#ended)
+  }
+
   /** The next frame from the server. */
   async frame(): Promise<{ first: number; payload: Buffer }> {
     await this.until(() => this.#ended || this.#size() <= this.received.length)
@@ -122,11 +127,17 @@ t.test('[checklist 62] handshakes that are refused', async t => {
     [{ Upgrade: undefined, Connection: 'close' }, 'GET /ws HTTP/1.1', /^HTTP\/1\.1 426 [^]*upgrade: websocket/i],
     [{}, 'POST /ws HTTP/1.1', /^HTTP\/1\.1 4\d\d /],
     [{}, 'GET /elsewhere HTTP/1.1', /^HTTP\/1\.1 404 /],
+    [{}, 'GET /health/live HTTP/1.1', /^HTTP\/1\.1 /],
+    [{}, 'GET / HTTP/1.1', /^HTTP\/1\.1 /],
+    [{}, 'GET /metrics HTTP/1.1', /^HTTP\/1\.1 /],
+    [{ Origin: 'https://evil.example' }, 'GET /ws HTTP/1.1', /^HTTP\/1\.1 403 /],
     [{ Host: undefined }, 'GET /ws HTTP/1.1', /^HTTP\/1\.1 400 /],
   ]
   for (const [lines, request, answer] of refused) {
     const peer = new RawPeer(t, node.port)
-    t.match(await peer.handshake(lines, request), answer, JSON.stringify(lines))
+    t.match(await peer.handshake(lines, request), answer, `${request} ${JSON.stringify(lines)}`)
+    // A socket that is left open would be nobody's.
+    await peer.ended()
   }
   const { status, headers } = await fetch(`${node.url}ws`)
   t.equal(status, 426)

@@ -18,8 +18,7 @@ export interface WebSocketOptions {
   readonly mayConnect: (origin: string, host: string) => boolean
 }
 
-/** STOMP over WebSocket at `/ws`. */
-export const webSocketRoutes = async (app: FastifyInstance, options: WebSocketOptions): Promise<void> => {
+const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promise<void> => {
   await app.register(websocket, {
     options: {
       maxPayload: options.maxPayload,
@@ -44,6 +43,17 @@ export const webSocketRoutes = async (app: FastifyInstance, options: WebSocketOp
     wsHandler: (ws, request) => accept(options.node, ws, request),
   })
 }
+
+const routes = async (app: FastifyInstance, options: WebSocketOptions): Promise<void> => {
+  // The socket of a request for an upgrade is nobody's once it was answered otherwise, by whatever route.
+  app.addHook('onResponse', async ({ raw }) => {
+    if ('upgrade' in raw && raw.upgrade === true) raw.socket.destroy()
+  })
+  await app.register(endpoint, options)
+}
+
+/** STOMP over WebSocket at `/ws`. To be registered before every other route: they can be asked for an upgrade too. */
+export const webSocketRoutes = Object.assign(routes, { [Symbol.for('skip-override')]: true })
 
 const accept = (node: Node, ws: WebSocket, request: FastifyRequest): void => {
   const { socket } = request.raw
