@@ -31,6 +31,9 @@ const ENDED_WITHIN = 20_000
 const running = new Set<ChildProcess>()
 let ending: NodeJS.Signals | undefined
 
+/** Whether the script was told to end. */
+export const isEnding = (): boolean => ending !== undefined
+
 const toGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
   if (child.pid === undefined) return
   try {

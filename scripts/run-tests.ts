@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { keys } from '../server/config.ts'
 import { checkCoverage } from './checks/coverage.ts'
-import { capture, ended, launch, root, runScript, ScriptError } from './launch.ts'
+import { capture, ended, isEnding, launch, root, runScript, ScriptError } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { installPackages } from './packages.ts'
 import { buildPage } from './page.ts'
@@ -33,6 +33,7 @@ const runTap = async (env: Record<string, string>): Promise<TapReport> => {
   tap.stderr?.pipe(process.stderr)
   if (tap.stdout) createInterface({ input: tap.stdout }).on('line', line => report.line(line))
   const code = await ended(tap)
+  if (isEnding()) throw new ScriptError('the tests were ended')
   if (code !== 0 && report.failed === 0) throw new ScriptError(`tap failed (exit code ${code})`)
   return report
 }
@@ -50,7 +51,7 @@ const runTests = async (scratch: string): Promise<boolean> => {
     process.stdout.write(`\n${report.passed} passed, ${report.failed} failed\n`)
     return report.failed === 0 && left.length === 0 && covered
   } finally {
-    await endLeftovers(`TMPDIR=${tests}`)
+    await endLeftovers(`TMPDIR=${tests}`, 0)
     await kafka.stop()
   }
 }
