@@ -57,7 +57,8 @@ export class TapReport {
 
   #keep(text: string): void {
     if (this.#open.length > 0) this.#lines.push(text)
-    else if (this.#details) this.#print(text)
+    // Indented lines are details; comments of tap's own are not.
+    else if (this.#details && text.startsWith(' ')) this.#print(text)
   }
 
   /** An assertion inside a test, or something that belongs to no file, such as a file's time running out. */
