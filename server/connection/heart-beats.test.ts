@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
-import { startBridge, startNode } from '../testkit/node.ts'
+import { startBridge, startNode, until } from '../testkit/node.ts'
 import { openAccess } from '../drivers/open.ts'
 import { Probe, wire } from '../testkit/probe.ts'
 
@@ -118,4 +118,25 @@ wire(t, '[S-26] none of these times runs while the server itself has paused read
   t.match((await another.error()).headers, { code: 'HEART_BEAT_LOST' }, 'time enough has gone by')
   open()
   t.equal((await paused.next('RECEIPT')).headers['receipt-id'], 'r')
+})
+
+wire(t, '[S-18] [S-26] the time to log in does not run while the server does not read', async (t, transport) => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const access = { ...openAccess().port, maySend: async () => gate.then(() => true) }
+  const here = await startBridge(
+    t,
+    { HEART_BEAT: '100', LOGIN_TIMEOUT: '200', LOG_QUEUE_BYTES: String(2 ** 21) },
+    { access },
+  )
+  const clock = await Probe.connect(t, 'tcp', here, { 'heart-beat': '0,100' })
+  const sender = await Probe.connect(t, transport, here)
+  for (let i = 0; i < 2; i++) sender.send('SEND', { destination: '/topic/a' }, Buffer.alloc(2 ** 20, 'x'))
+  await until(() => here.node.gauges().unsettledBytes > 2 ** 21)
+  const waiting = await Probe.open(t, transport, here)
+  waiting.send('CONNECT', { 'accept-version': '1.2' })
+  const { beats } = clock
+  await clock.when(() => clock.beats >= beats + 8, 'more than the time to log in')
+  t.same(waiting.frames, [])
+  open()
+  await waiting.next('CONNECTED')
 })

@@ -107,10 +107,10 @@ wire(
   '[S-20] when the token expires delivery ends: TOKEN_EXPIRED, and what waited is dropped',
   async (t, transport) => {
     const destination = `/topic/expiry-${transport}`
-    const probe = await connect(t, transport, { exp: inMs(1000) })
+    const probe = await connect(t, transport, { exp: inMs(3000) })
     await probe.request('SUBSCRIBE', { id: 's', destination })
     const sender = await anyone(t, transport)
-    const witness = await connect(t, transport, { exp: inMs(1500) })
+    const witness = await connect(t, transport, { exp: inMs(3500) })
     await sender.request('SEND', { destination }, 'in time')
     t.equal((await probe.next('MESSAGE')).body.toString(), 'in time')
     probe.pause(true)
@@ -137,7 +137,7 @@ wire(
   t,
   '[S-62] the user queue is told 30 s before the token ends, also one that is subscribed to later',
   async (t, transport) => {
-    const expires = Math.floor(Date.now() + 30_700)
+    const expires = Math.floor(Date.now() + 32_000)
     const probe = await connect(t, transport, { exp: expires / 1000 })
     for (const id of ['one', 'two']) await probe.request('SUBSCRIBE', { id, destination: '/user/queue/session' })
     await probe.request('SUBSCRIBE', { id: 'room', destination: '/topic/a' })
@@ -168,7 +168,7 @@ wire(t, '[S-21] a new token of the same user goes on where the old one ends', as
   ]
   const probes: Probe[] = []
   for (const [headers, body] of await renewals(await sign({ sub: 'ann', exp: inMs(60_000) }))) {
-    const probe = await connect(t, transport, { exp: inMs(1500) })
+    const probe = await connect(t, transport, { exp: inMs(3000) })
     await probe.request('SUBSCRIBE', { id: 's', destination })
     t.same(Object.keys((await probe.request('SEND', { destination: '/session/renew', ...headers }, body)).headers), [
       'receipt-id',
@@ -176,12 +176,15 @@ wire(t, '[S-21] a new token of the same user goes on where the old one ends', as
     probes.push(probe)
   }
   // A witness whose token was not renewed: after its end the others would have ended too.
-  const witness = await connect(t, transport, { exp: inMs(1600) })
+  const witness = await connect(t, transport, { exp: inMs(3200) })
   t.match((await witness.error()).headers, { code: 'TOKEN_EXPIRED' })
   await sender.request('SEND', { destination }, 'still there')
   for (const probe of probes) t.equal((await probe.next('MESSAGE')).body.toString(), 'still there')
   const shorter = await connect(t, transport, { exp: inMs(60_000) })
-  await shorter.request('SEND', { destination: '/session/renew', passcode: await sign({ sub: 'ann', exp: inMs(500) }) })
+  await shorter.request('SEND', {
+    destination: '/session/renew',
+    passcode: await sign({ sub: 'ann', exp: inMs(2000) }),
+  })
   t.match((await shorter.error()).headers, { code: 'TOKEN_EXPIRED' }, 'an end that is nearer counts as well')
   const endless = await connect(t, transport, { exp: inMs(60_000) })
   await endless.request('SEND', { destination: '/session/renew', passcode: await sign({ sub: 'ann' }) })
