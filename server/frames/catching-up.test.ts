@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { startNode } from '../testkit/node.ts'
+import { startBridge, startNode } from '../testkit/node.ts'
 import { Probe, wire, type Received, type TransportName } from '../testkit/probe.ts'
 
 const node = await startNode(t)
@@ -197,3 +197,32 @@ wire(t, '[S-45] a slow client gets everything, in order and once, while others a
   await sender!.request('SEND', { destination, n: 'live' })
   t.equal((await slow!.next('MESSAGE')).headers['n'], 'live', 'and is live again')
 })
+
+wire(
+  t,
+  '[S-50] after a break in the log the next MESSAGE says recovered:false, and where it goes on',
+  async (t, transport) => {
+    const here = await startBridge(t, { RECENT_BYTES: '1048576' })
+    const destination = '/topic/broken'
+    const [probe, sender] = await Promise.all([1, 2].map(() => Probe.connect(t, transport, here)))
+    await probe!.request('SUBSCRIBE', { id: 's', destination, ack: 'client', window: 1 })
+    const ids: string[] = []
+    // More than is kept in memory, so that what comes next has to be read from the log.
+    const body = Buffer.alloc(64 * 1024, 'x')
+    for (let i = 0; i < 40; i++)
+      ids.push((await sender!.request('SEND', { destination, n: i }, body)).headers['message-id']!)
+    const held = await probe!.next('MESSAGE')
+    t.equal(held.headers['n'], '0')
+    await here.log.port.remove('broken', 10n)
+    probe!.send('ACK', { id: held.headers['ack']! })
+    const { headers } = await probe!.next('MESSAGE')
+    t.match(headers, { n: '10', recovered: 'false', first: ids[10] })
+    probe!.send('ACK', { id: headers['ack']! })
+    const following = await probe!.next('MESSAGE')
+    t.match(following.headers, { n: '11' })
+    t.notOk('recovered' in following.headers, 'said once')
+    const { headers: receipt } = await sender!.request('SUBSCRIBE', { id: 'back', destination, after: ids[3]! })
+    t.match(receipt, { recovered: 'false', first: ids[10] }, 'who comes back is told as well')
+    t.equal((await sender!.next('MESSAGE')).headers['n'], '10')
+  },
+)
