@@ -26,12 +26,10 @@ t.test('without Node.js the one line that is printed says what to install', asyn
 
 /** A script that launches a program and tells its process id. */
 const script = `
-  import { ended, launch, runScript } from ${JSON.stringify(join(root, 'scripts/launch.ts'))}
+  import { run, runScript } from ${JSON.stringify(join(root, 'scripts/launch.ts'))}
   await runScript(async () => {
-    const child = launch('sh', ['-c', 'echo ready $$; exec sleep 600'], { output: 'kept' })
-    child.stdout.pipe(process.stdout)
     try {
-      await ended(child)
+      await run('sh', ['-c', 'echo ready $$; exec sleep 600'])
     } finally {
       process.stdout.write('tidied up\\n')
     }

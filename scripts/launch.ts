@@ -106,7 +106,8 @@ export const showLines = (child: ChildProcess, name: string): void => {
 }
 
 /**
- * Runs a script and ends the process: with the exit code that `work` resolves with (none: 0), with 1 where it rejects.
+ * Runs a script and ends the process: with the exit code that `work` resolves with (none: 0), with 1 where it rejects, or
+ * with what a shell gives for a signal where it rejects because of that.
  * At Ctrl-C or SIGTERM everything that was launched is asked to end, so that `work` comes to its own end and tidies up;
  * a second one kills what is left.
  */
@@ -126,11 +127,11 @@ export const runScript = async (work: () => Promise<number | void>): Promise<nev
   try {
     code = (await work()) ?? 0
   } catch (error) {
-    code = 1
     // What fails because it was ended needs no explanation.
     if (!ending) process.stderr.write(`${isOwn(error) ? error.message : describe(error)}\n`)
+    code = ending ? 128 + constants.signals[ending] : 1
   }
-  process.exit(ending ? 128 + constants.signals[ending] : code)
+  process.exit(code)
 }
 
 /** Errors that are a line for whoever runs the script. Anything else is a fault, shown with its stack. */
