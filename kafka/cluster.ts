@@ -36,6 +36,13 @@ type Address = Pick<LinkOptions, 'host' | 'port'>
 
 const PAUSE_MAX = 500
 
+/** What lies behind an error, from the outside in. */
+const reasonOf = (error: unknown): string => {
+  const reasons = new Set<string>()
+  for (let each = error; each instanceof Error && reasons.size < 5; each = each.cause) reasons.add(each.message)
+  return [...reasons].join(' ')
+}
+
 const addressOf = (text: string): Address => {
   const colon = text.lastIndexOf(':')
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
@@ -50,6 +57,7 @@ export class Cluster {
   #brokers = new Map<number, Address>()
   #controller = -1
   #asker: Address
+  #away = false
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -115,12 +123,22 @@ export class Cluster {
       try {
         const answer = await this.#linkTo(address, 'ask').call(api, ...args)
         this.#asker = address
+        this.#isAway(false)
         return answer
       } catch (error) {
         problem = error
       }
     }
+    this.#isAway(true, problem)
     throw problem
+  }
+
+  /** Says so once when the cluster goes away, and once when it is back. */
+  #isAway(away: boolean, problem?: unknown): void {
+    if (away === this.#away || this.closed) return
+    this.#away = away
+    if (away) this.#options.logger.warn({ reason: reasonOf(problem) }, 'no Kafka broker answers')
+    else this.#options.logger.info({}, 'Kafka answers again')
   }
 
   /** Asks for the brokers and for `topics`, null for all of them. Rejects where no broker answers. */

@@ -1,5 +1,6 @@
 import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { startKafka } from '../scripts/services/kafka.ts'
 import { scratch } from '../server/testkit/node.ts'
@@ -71,7 +72,7 @@ void t.test('a broker killed with -9 under traffic and started again: nothing lo
   const traffic = (async () => {
     while (!stopping.signal.aborted) {
       appends.push(append(log, room, `m${number++}`))
-      await new Promise(resolve => setTimeout(resolve, 2))
+      await delay(2)
     }
   })()
   await seen.count(50)
@@ -125,13 +126,50 @@ void t.test('away for longer than the timeout: appends are refused, and none of 
   t.notOk(logged.includes('the log lost its end'))
 })
 
+for (const [kept, cut] of [
+  [true, proxy.cutNextAnswer],
+  [false, proxy.cutNextWrite],
+] as const) {
+  void t.test(`a write that is refused as too late, and ${kept ? 'was' : 'was not'} kept before`, async t => {
+    const logTimeout = 4_000
+    const other = await openLog(t, brokers)
+    const room = await newRoom(other.log)
+    await append(other.log, room, 'before')
+    const { log, logged } = await openLog(t, brokers, { logTimeout })
+    await log.bounds(room)
+    // Both wait for a producer id, and leave in one batch when the proxy lets them.
+    proxy.hold = true
+    const early = append(log, room, 'early')
+    const refused = t.rejects(early, { code: 'LOG_UNAVAILABLE' })
+    await delay(logTimeout / 2)
+    const late = append(log, room, 'late')
+    const settled = late.then(
+      () => true,
+      () => false,
+    )
+    const gone = cut().then(() => (proxy.hold = true))
+    proxy.hold = false
+    await gone
+    // The first of the two is too old from now on, so the batch is; the second is still waited for.
+    await refused
+    proxy.hold = false
+    t.equal(await settled, kept)
+    if (kept) t.equal(await late, 2n)
+    t.ok(logged.includes("a batch reached the broker too late, or this node's clock and the broker's differ"))
+    await append(log, room, 'after')
+    const written = kept ? ['before', 'early', 'late', 'after'] : ['before', 'after']
+    t.same(bodies(await readAll(log, room)), written)
+  })
+}
+
 void t.test('a cluster that is away at the start is waited for', async t => {
   proxy.target = 0
-  const { log, check } = await openLog(t, brokers)
+  const { log, check, logged } = await openLog(t, brokers)
   await t.rejects(check(100), { code: 'LOG_UNAVAILABLE' })
   const room = newRoom(log)
   proxy.target = broker.port
   t.equal(await append(log, await room, 'x'), 0n)
+  t.same(logged.slice(0, 2), ['no Kafka broker answers', 'Kafka answers again'])
 })
 
 void t.test('closing while the log is away is bounded by the timeout', async t => {

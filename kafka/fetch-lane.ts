@@ -1,7 +1,6 @@
 import type { Offset } from '../server/ports/room-log.ts'
-import type { Link } from './link.ts'
-import { fetch, KafkaError } from './wire.ts'
-import type { FetchAnswer, RoomAnswer, Wanted } from './wire.ts'
+import { KafkaError } from './wire.ts'
+import type { FetchAnswer, FetchQuery, RoomAnswer, Wanted } from './wire.ts'
 
 /** A room that is read as it grows. */
 export interface Followed {
@@ -13,9 +12,8 @@ export interface Followed {
   answered(from: Offset, answer: RoomAnswer): void
 }
 export interface LaneOptions {
-  /** The broker's links for long polls and for the polls of newcomers. Throw where the broker is not there. */
-  readonly tail: () => Link
-  readonly join: () => Link
+  /** Asks the broker, on the connection of the long polls or on that of the newcomers. */
+  readonly fetch: (on: 'tail' | 'join', query: FetchQuery) => Promise<FetchAnswer>
   /** Called when the broker did not answer, `failures` times in a row; resolves when it is time to try again. */
   readonly broken: (failures: number) => Promise<void>
 }
@@ -76,8 +74,7 @@ export class FetchLane {
   async #poll(): Promise<void> {
     while (this.#rooms.size > 0) {
       try {
-        const query = this.#query()
-        const answer = await this.#options.tail().call(fetch, query)
+        const answer = await this.#options.fetch('tail', this.#query())
         this.#continue(answer)
         for (const each of answer.rooms) this.#tell(this.#session.get(each.id), each)
         this.#failures = 0
@@ -90,7 +87,7 @@ export class FetchLane {
   }
 
   /** What has changed since the last poll. From now on the long poll has the newcomers too. */
-  #query() {
+  #query(): FetchQuery {
     const wanted: Wanted[] = []
     const forgotten: string[] = []
     for (const id of this.#changed) {
@@ -138,7 +135,7 @@ export class FetchLane {
       })
       try {
         const query = { wait: SHORT, bytes: ANSWER_BYTES, sessionId: 0, sessionEpoch: -1, wanted, forgotten: [] }
-        const answer = await this.#options.join().call(fetch, query)
+        const answer = await this.#options.fetch('join', query)
         for (const each of answer.rooms) this.#tell(asked.get(each.id), each)
       } catch {
         await this.#options.broken(++this.#failures)

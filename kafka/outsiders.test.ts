@@ -3,17 +3,14 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { addPartitionsToTxnV3, Connection, endTxnV3, findCoordinatorV4, initProducerIdV4 } from '@platformatic/kafka'
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import type { Message, Producer } from 'kafkajs'
 import t from 'tap'
 import type { Test } from 'tap'
-import { roomLogContract } from '../server/ports/room-log.contract.ts'
-import type { RoomId } from '../server/ports/room-log.ts'
 import { kafkaBrokers } from '../server/testkit/services.ts'
 import { append, bodies, collector, newRoom, offsets, openLog, readAll, record } from './testkit/log.ts'
 import { firstProducerId, writeAs } from './testkit/wire.ts'
-import { PARTITION, topicOf } from './topics.ts'
+import { topicOf } from './topics.ts'
 
 t.setTimeout(300_000)
 const brokers = await kafkaBrokers(t)
@@ -29,37 +26,6 @@ const outsider = async (t: Test, options = {}): Promise<Producer> => {
   return producer
 }
 const MiB = 1024 * 1024
-
-/** Makes the room's offsets skip one: a transaction with nothing in it leaves only its commit in the log. */
-const gap = async (room: RoomId): Promise<void> => {
-  const end = async (): Promise<string> => (await admin.fetchTopicOffsets(topicOf(room)))[0]!.high
-  const before = await end()
-  const [host, port] = brokers.split(',')[0]!.split(':')
-  const connection = new Connection('outsider')
-  await connection.connect(host!, Number(port))
-  const id = randomUUID()
-  // The coordinator of a first transaction has to be set up: until then the broker says so.
-  for (;;) {
-    const found = await findCoordinatorV4.api.async(connection, 1, [id]).catch(() => undefined)
-    if (!found || found.coordinators[0]?.errorCode !== 0) continue
-    const own = await initProducerIdV4.api.async(connection, id, 10_000).catch(() => undefined)
-    if (!own) continue
-    const topics = [{ name: topicOf(room), partitions: [PARTITION] }]
-    const { producerId, producerEpoch } = own
-    const transaction = { transactionalId: id, producerId, producerEpoch, verifyOnly: false, topics }
-    await addPartitionsToTxnV3.api.async(connection, [transaction])
-    await endTxnV3.api.async(connection, id, producerId, producerEpoch, true)
-    break
-  }
-  await connection.close()
-  // The commit's answer comes before the log has its mark.
-  while ((await end()) === before);
-}
-
-roomLogContract(t, opening => openLog(t, brokers, opening?.roomsMax ? { roomsMax: opening.roomsMax } : {}), {
-  shared: true,
-  gap,
-})
 
 void t.test('a service of one’s own reads and writes rooms with kafkajs', async t => {
   const { log } = await openLog(t, brokers)

@@ -124,6 +124,15 @@ class KafkaRoomLog implements RoomLog {
     await Promise.race([answered, late])
   }
 
+  /** A first look at the cluster, for those who read the log of a start. */
+  async greet(): Promise<void> {
+    await this.#cluster.metadata([])
+    const { logger, replication } = this.#options
+    const { size } = this.#cluster
+    logger.info({ brokers: size }, 'Kafka answers')
+    if (size < replication) logger.warn({ brokers: size, replication }, 'fewer brokers than a room has copies')
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -160,5 +169,7 @@ class KafkaRoomLog implements RoomLog {
 /** Opens the log of the rooms on a Kafka cluster. A cluster that is away is waited for, by each call on its own. */
 export const openKafkaLog = async (options: KafkaLogOptions): Promise<Driver<RoomLog>> => {
   const log = new KafkaRoomLog(options)
+  // The cluster may be away, and says so itself.
+  void log.greet().catch(() => undefined)
   return { port: log, check: timeout => log.check(timeout), close: () => log.close() }
 }

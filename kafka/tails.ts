@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts'
 import { FetchLane } from './fetch-lane.ts'
 import { FollowedRoom } from './followed-room.ts'
 import type { Place, Places } from './places.ts'
-import { KafkaError } from './wire.ts'
+import { fetch, KafkaError } from './wire.ts'
 
 const PAUSE_MAX = 500
 /** How often, without any sign of trouble, it is checked that rooms are still where we read them. ms */
@@ -86,8 +86,7 @@ export class Tails {
     let lane = this.#lanes.get(broker)
     if (!lane) {
       lane = new FetchLane({
-        tail: () => this.#cluster.link(broker, 'tail'),
-        join: () => this.#cluster.link(broker, 'join'),
+        fetch: async (on, query) => this.#cluster.link(broker, on).call(fetch, query),
         broken: failures => this.#broken(broker, failures),
       })
       this.#lanes.set(broker, lane)

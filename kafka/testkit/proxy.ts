@@ -15,6 +15,8 @@ export interface Proxy {
   hold: boolean
   /** Ends the connection, once, when the broker's answer to a write arrives: nobody gets the answer. */
   cutNextAnswer(): Promise<void>
+  /** Ends the connection, once, instead of passing a write on: the broker never gets it. */
+  cutNextWrite(): Promise<void>
   /** Ends all connections. */
   cut(): void
   close(): Promise<void>
@@ -25,6 +27,7 @@ export const startProxy = async (): Promise<Proxy> => {
   const held: (() => void)[] = []
   let holding = false
   let cutting: (() => void) | undefined
+  let dropping: (() => void) | undefined
   const pass = (work: () => void): void => {
     if (holding) held.push(work)
     else work()
@@ -45,14 +48,18 @@ export const startProxy = async (): Promise<Proxy> => {
     client.on('data', (chunk: Buffer) => {
       // A connection is used for writes alone or not at all, and its first chunk begins with a request.
       if (chunk.length > 6 && chunk.readInt16BE(4) === PRODUCE) writes = true
+      if (writes && dropping) {
+        dropping()
+        dropping = undefined
+        return cut()
+      }
       pass(() => void broker.write(chunk))
     })
     broker.on('data', (chunk: Buffer) => {
       if (writes && cutting) {
         cutting()
         cutting = undefined
-        cut()
-        return
+        return cut()
       }
       pass(() => void client.write(chunk))
     })
@@ -77,6 +84,7 @@ export const startProxy = async (): Promise<Proxy> => {
       if (!value) for (const work of held.splice(0)) work()
     },
     cutNextAnswer: () => new Promise(resolve => (cutting = resolve)),
+    cutNextWrite: () => new Promise(resolve => (dropping = resolve)),
     cut,
     async close() {
       cut()

@@ -12,7 +12,8 @@ import { record } from './log.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-const connected = async <T>(
+/** Works with a room as the driver sees it, on connections of its own. */
+export const connected = async <T>(
   brokers: string,
   room: string,
   work: (cluster: Cluster, place: Place) => Promise<T>,
