@@ -1,4 +1,4 @@
-import { end, ended, launch, runScript, showLines } from './launch.ts'
+import { end, ended, isEnding, launch, runScript, showLines } from './launch.ts'
 
 /** The server, started again whenever its source changes, and Vite's server for the page, which hands /ws on to it. */
 await runScript(async () => {
@@ -9,5 +9,5 @@ await runScript(async () => {
   showLines(page, 'page  ')
   const code = await Promise.race([ended(server), ended(page)])
   await Promise.all([end(server), end(page)])
-  return code
+  return isEnding() ? 0 : code
 })
