@@ -1,28 +1,10 @@
-import { isUtf8 } from 'node:buffer'
 import type { Epoch, LogRecord, Offset, RoomId } from '../ports/room-log.ts'
 import type { Version } from '../stomp/frame.ts'
-import { encodeHeader } from '../stomp/encoder.ts'
-import { destinationOf, messageId } from './destination.ts'
+import { messageId } from './destination.ts'
 import type { Style } from './style.ts'
+import { encodeTails, type Tails } from './tails.ts'
 
-/** Headers that are ours to set: whatever a sender or an outsider put into a record under these names stays there. */
-const RESERVED = new Set([
-  'destination',
-  'subscription',
-  'message-id',
-  'content-length',
-  'timestamp',
-  'sender',
-  'ack',
-  'id',
-  'receipt',
-  'transaction',
-  'idempotency-key',
-  'recovered',
-  'first',
-])
-/** Some clients trim the names that they read, so white space around a name does not make it another one. */
-export const isReserved = (name: string): boolean => RESERVED.has(name.trim())
+export { isReserved } from './tails.ts'
 
 /** A batch is a part that an outbox drops or writes whole: small enough that neither costs much. */
 const BATCH_RECORDS = 128
@@ -30,8 +12,8 @@ const BATCH_BYTES = 64 * 1024
 /** How many styles' finished bytes a batch keeps for later: the common ones, so that it stays a small multiple. */
 const KEPT_STYLES = 4
 /** What a batch, a record and a header take beside their text and bodies, about. */
-const BATCH_OVERHEAD = 768
-const RECORD_OVERHEAD = 320
+const BATCH_OVERHEAD = 1400
+const RECORD_OVERHEAD = 500
 const HEADER_OVERHEAD = 64
 
 /** Records of one room in order, and their MESSAGE frames: each encoded once a version, finished once a shared style. */
@@ -45,7 +27,7 @@ export class Batch {
   /** Bytes of memory that it holds, about. Changes as frames are made and dropped: `grew` is told. */
   size: number
   grew: (bytes: number) => void = () => {}
-  readonly #tails = new Map<Version, Tail[]>()
+  readonly #tails = new Map<Version, Tails>()
   readonly #finished = new Map<Style, Buffer>()
   #mostStyles = Infinity
 
@@ -69,12 +51,12 @@ export class Batch {
   bytes(style: Style): Buffer {
     const kept = this.#finished.get(style)
     if (kept) return kept
-    const bytes = this.slice(style, 0, this.records.length)
-    if (style.users > 1) {
-      this.#finished.set(style, bytes)
-      this.#grow(bytes.length)
-      this.#dropStyles()
-    }
+    if (style.users === 1) return this.slice(style, 0, this.records.length)
+    // Memory that is kept is no part of a pool, of which it would keep the rest too.
+    const bytes = this.slice(style, 0, this.records.length, '', Buffer.allocUnsafeSlow)
+    this.#finished.set(style, bytes)
+    this.#grow(bytes.length)
+    this.#dropStyles()
     return bytes
   }
 
@@ -94,30 +76,40 @@ export class Batch {
   }
 
   /** The frames of records `from` to before `to`; `extra` are header lines for the first of them. */
-  slice(style: Style, from: number, to: number, extra = ''): Buffer {
-    const { framing, head, version } = style
-    const tails = this.#tailsFor(version)
-    // What follows the head that all share, frame by frame.
-    const lines = Array.from({ length: to - from }, (_, i) => (i === 0 ? extra : '') + ackLine(style, tails[from + i]!))
-    const lengths = lines.map((line, i) => head.length + Buffer.byteLength(line) + tails[from + i]!.bytes.length)
-    const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + framing.overhead(length) + length, 0))
+  slice(style: Style, from: number, to: number, extra = '', allocate = Buffer.allocUnsafe): Buffer {
+    const { framing, head } = style
+    const tails = this.#tailsFor(style.version)
+    const lines: string[] = []
+    const lengths: number[] = []
+    let total = 0
+    for (let i = from; i < to; i++) {
+      const line = i === from ? extra + this.#ackLine(style, i) : this.#ackLine(style, i)
+      const length = head.length + (line === '' ? 0 : Buffer.byteLength(line)) + tails.ends[i]! - startOf(tails, i)
+      lines.push(line)
+      lengths.push(length)
+      total += framing.overhead(length) + length
+    }
+    const bytes = allocate(total)
     let at = 0
-    for (let i = 0; i < lengths.length; i++) {
-      const { bytes: tail, text } = tails[from + i]!
-      at = framing.write(bytes, at, lengths[i]!, text)
+    for (let i = from; i < to; i++) {
+      at = framing.write(bytes, at, lengths[i - from]!, tails.text[i]!)
       at += head.copy(bytes, at)
-      at += bytes.write(lines[i]!, at)
-      at += tail.copy(bytes, at)
+      if (lines[i - from] !== '') at += bytes.write(lines[i - from]!, at)
+      at += tails.bytes.copy(bytes, at, startOf(tails, i), tails.ends[i])
     }
     return bytes
   }
 
-  #tailsFor(version: Version): Tail[] {
+  #ackLine({ ackEnd }: Style, i: number): string {
+    return ackEnd === '' ? '' : `ack:${messageId(this.epoch, this.records[i]!.offset)}${ackEnd}`
+  }
+
+  #tailsFor(version: Version): Tails {
     let tails = this.#tails.get(version)
     if (!tails) {
-      tails = this.records.map(record => encodeTail(this.room, this.epoch, record, version))
+      tails = encodeTails(this.room, this.epoch, this.records, version)
       this.#tails.set(version, tails)
-      this.#grow(tails.reduce((sum, tail) => sum + tail.bytes.length, 0))
+      this.#grow(tails.bytes.length)
     }
     return tails
   }
@@ -128,31 +120,7 @@ export class Batch {
   }
 }
 
-/** What of a MESSAGE is the same in all styles of a version: all but command, subscription and ack. */
-interface Tail {
-  readonly id: string
-  readonly bytes: Buffer
-  /** Whether all of it is UTF-8. */
-  readonly text: boolean
-}
-
-const ackLine = ({ ackEnd }: Style, { id }: Tail): string => (ackEnd === '' ? '' : `ack:${id}${ackEnd}`)
-
-const encodeTail = (room: RoomId, epoch: Epoch, record: LogRecord, version: Version): Tail => {
-  const { offset, time, sender, headers, body } = record
-  const id = messageId(epoch, offset)
-  let head = encodeHeader('destination', destinationOf(room), version)
-  head += `message-id:${id}\ntimestamp:${time}\n`
-  if (sender !== '') head += encodeHeader('sender', sender, version)
-  for (const [name, value] of headers) if (!isReserved(name)) head += encodeHeader(name, value, version)
-  head += `content-length:${body.length}\n\n`
-  const length = Buffer.byteLength(head)
-  const bytes = Buffer.allocUnsafe(length + body.length + 1)
-  bytes.write(head, 0, length)
-  body.copy(bytes, length)
-  bytes[bytes.length - 1] = 0
-  return { id, bytes, text: isUtf8(body) }
-}
+const startOf = ({ ends }: Tails, i: number): number => (i === 0 ? 0 : ends[i - 1]!)
 
 /** The memory that records `from` to before `to` take, bytes, about. */
 export const sizeOf = (records: readonly LogRecord[], from: number, to: number): number => {

@@ -141,7 +141,7 @@ export class CatchUp {
     // What is not there is either one of the gaps that offsets have, or retention has taken it.
     const lost = start > next && (await room.bounds()).first > next
     // It may have ended, or the tail broken off, while the log was read: then this may be of another life of the room.
-    if (subscription.ended || room.tail !== tail || subscription.next !== next) return
+    if (subscription.ended || room.tail !== tail) return
     if (lost) subscription.resume(room.epoch, start)
     if (records.length === 0) {
       subscription.next = edge

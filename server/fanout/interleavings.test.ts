@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fail, HoofbeatError } from '../errors.ts'
+import { fail, type HoofbeatError } from '../errors.ts'
 import type { Position } from '../ports/room-log.ts'
 import type { Version } from '../stomp/frame.ts'
 import { bare } from '../stomp/framing.ts'

@@ -220,10 +220,8 @@ void t.test('records are cut into batches of a good size, in order, all of them'
   const cut = (sizes: number[], headers = new Map<string, string>()): number[] => {
     const records = sizes.map((size, i) => record({ offset: BigInt(i), body: Buffer.alloc(size), headers }))
     const batches = [...batchesOf('general', 'e1', records)]
-    t.same(
-      batches.flatMap(batch => batch.records),
-      records,
-    )
+    const all = batches.flatMap(batch => batch.records)
+    t.ok(all.length === records.length && all.every((each, i) => each === records[i]))
     return batches.map(batch => batch.records.length)
   }
   t.same(cut([]), [])

@@ -46,6 +46,17 @@ void t.test('finds its records and drops the oldest batch of all rooms when it i
   t.same([two.first, two.count, memory.used], [33n, 20, size * 4])
 })
 
+void t.test('thousands of batches come and go', async t => {
+  const memory = new RecentMemory(batchAt(0n, 1).size * 700)
+  const recent = new Recent(memory)
+  for (let n = 0n; n < 3000n; n++) {
+    recent.append(batchAt(n, 1))
+    if (recent.batchFrom(recent.first)?.first !== recent.first) t.fail(`the first is not found at ${n}`)
+    if (recent.nthNewest(recent.count) !== recent.first) t.fail(`the last is not found at ${n}`)
+  }
+  t.same([recent.first, recent.next, recent.count], [2300n, 3000n, 700])
+})
+
 void t.test('bytes that grow by encoding count, and what grows too large goes, also in the middle of it', async t => {
   const batch = batchAt(0n, 10, 1000)
   const memory = new RecentMemory(batch.size + 12_000)

@@ -65,7 +65,8 @@ export class Recent {
   #first: Offset = 0n
   #next: Offset = 0n
   #count = 0
-  #kept: Kept[] = []
+  /** Nothing stays in a place that is free. */
+  #kept: (Kept | undefined)[] = []
   /** Where in `#kept` the first batch is. */
   #from = 0
   readonly #memory: RecentMemory
@@ -125,7 +126,8 @@ export class Recent {
   }
 
   dropFirst(): void {
-    const kept = this.#kept[this.#from++]!
+    const kept = this.#kept[this.#from]!
+    this.#kept[this.#from++] = undefined
     this.#memory.forget(kept)
     this.#first = kept.batch.next
     this.#count -= kept.batch.records.length
@@ -136,7 +138,7 @@ export class Recent {
 
   /** Drops everything; the next record to come is the first one at or after `next`. */
   restart(next: Offset): void {
-    for (const kept of this.#kept.splice(this.#from)) this.#memory.forget(kept)
+    for (const kept of this.#kept.slice(this.#from)) this.#memory.forget(kept!)
     this.#kept = []
     this.#from = 0
     this.#count = 0

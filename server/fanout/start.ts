@@ -40,12 +40,15 @@ const placeLast = async (room: LocalRoom, n: number): Promise<Place> => {
   // Records that came meanwhile count.
   const missing = n - room.recent.count
   if (missing <= 0) return { next: room.recent.nthNewest(n) }
-  for (let step = BigInt(missing); ; step *= 4n) {
-    const from = edge - step > first ? edge - step : first
-    const offsets = await offsetsBetween(room, from, edge)
-    if (offsets.length >= missing) return { next: offsets.at(-missing)! }
-    if (from === first) return { next: first }
-  }
+  let offsets: Offset[]
+  let from: Offset
+  let step = BigInt(missing)
+  do {
+    from = edge - step > first ? edge - step : first
+    offsets = await offsetsBetween(room, from, edge)
+    step *= 4n
+  } while (offsets.length < missing && from > first)
+  return { next: offsets.at(-missing) ?? first }
 }
 
 const offsetsBetween = async (room: LocalRoom, from: Offset, edge: Offset): Promise<Offset[]> => {
