@@ -1,4 +1,4 @@
-import { errors, fail, toHoofbeatError, type HoofbeatError } from '../errors.ts'
+import { fail, type HoofbeatError, toHoofbeatError } from '../errors.ts'
 import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
 import { echoed } from '../frames/headers.ts'
 import { connected, connecting, left } from '../frames/index.ts'
@@ -11,27 +11,24 @@ import { encodeFrame } from '../stomp/encoder.ts'
 import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
 import { lay } from '../stomp/framing.ts'
 import { Parser } from '../stomp/parser.ts'
+import { closeCode, errorFrame } from './answers.ts'
 import { Deadline } from './deadline.ts'
+import { Expiry } from './expiry.ts'
+import { Lanes, SKIPPED } from './lanes.ts'
 import { Liveness } from './liveness.ts'
 import type { NodeParts } from './node.ts'
 import { Outbox } from './outbox.ts'
 import type { Rate } from './quotas.ts'
+import { Throttle } from './throttle.ts'
 import type { Transport } from './transport.ts'
 
 /** What a frame costs beside its body while it is under way, bytes. */
 const FRAME_OVERHEAD = 512
-/** So long without being over the rate counts as a break. */
-const RATE_BREAK_MS = 1000
-/** How long before its end a token's owner is told. */
-const EXPIRY_NOTICE_MS = 30_000
 /** How long a connection that ends may take to read what was written. */
 const CLOSE_MS = 5000
 
 /** After DISCONNECT or ERROR whatever still arrives is dropped. */
 const closing: FrameHandler = () => ({})
-
-/** Work that is not done because earlier work was refused. That one tells the client; this one has nothing to say. */
-const SKIPPED = new Error('earlier work of this connection was refused')
 
 /** One STOMP connection: bytes in, frames to their handlers, answers and messages out, until it ends. */
 export class Connection implements FrameConnection {
@@ -55,8 +52,6 @@ export class Connection implements FrameConnection {
   #authenticating = false
   /** ERROR or DISCONNECT's RECEIPT has been written, and nothing is after it. */
   #over = false
-  /** Work that had to be done in order was refused; what follows it must not be done before ERROR says so. */
-  #refused = false
   #draining = false
   #gone = false
   #paused = false
@@ -65,13 +60,14 @@ export class Connection implements FrameConnection {
   /** When the time to log in began, epoch ms. */
   #started = Date.now()
   readonly #underWay = new Set<Promise<unknown>>()
-  readonly #lanes = new Map<RoomId, Promise<unknown>>()
-  readonly #expiry = new Deadline()
-  readonly #notice = new Deadline()
+  readonly #lanes = new Lanes()
   readonly #advance = (): void => this.#read()
-  /** Over the rate since when without a break, and until when as far as is known, epoch ms. */
-  #throttle = { since: 0, until: 0 }
-  #throttleTimer: NodeJS.Timeout | undefined
+  readonly #throttle: Throttle
+  readonly #expiry = new Expiry(
+    expires => this.tell('token-expiring', { expires: String(expires) }),
+    () => this.fail(fail('TOKEN_EXPIRED')),
+  )
+  readonly #closing = new Deadline()
 
   constructor(transport: Transport, around: NodeParts, session: string) {
     const { config } = around
@@ -88,6 +84,8 @@ export class Connection implements FrameConnection {
     })
     this.transactions = new Transactions({ most: config.TRANSACTIONS, bytes: config.TRANSACTION_BYTES })
     this.outlet = new Outbox({ transport, turn: around.turn, meter: around.meter, highWater: config.OUTBOX_BYTES })
+    this.outlet.beforeWrite = () => this.#expiry.check()
+    this.#throttle = new Throttle(around.ratePatience, this.#advance)
     this.#liveness = new Liveness({ pings: transport.pings, interval: config.HEART_BEAT, grain: around.grain })
   }
 
@@ -122,21 +120,20 @@ export class Connection implements FrameConnection {
   }
 
   #read(): void {
-    while (this.#state !== closing && !this.#held()) {
-      let frame: Frame | undefined
-      try {
-        frame = this.#parser.read()
-      } catch (error) {
-        return this.fail(error as HoofbeatError)
+    try {
+      while (this.#state !== closing && !this.#held()) {
+        const frame = this.#parser.read()
+        if (!frame) {
+          if (this.#gone) this.#state = closing
+          break
+        }
+        this.around.meter.add('framesIn', 1, frame.command)
+        this.#handle(frame)
       }
-      if (!frame) {
-        if (this.#gone) this.#state = closing
-        break
-      }
-      this.around.meter.add('framesIn', 1, frame.command)
-      this.#handle(frame)
+      this.#setReading()
+    } catch (error) {
+      this.fail(toHoofbeatError(error))
     }
-    this.#setReading()
   }
 
   /** Whether no frame may be taken now: that is the backpressure, from the log to the client's socket. */
@@ -145,7 +142,8 @@ export class Connection implements FrameConnection {
     const { config, intake } = this.around
     if (intake.full) intake.whenRoom(this.#advance)
     if (this.#authenticating || this.#draining) return true
-    return this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full || this.#throttled()
+    if (this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full) return true
+    return this.#rate !== undefined && this.#throttle.holds(this.#rate)
   }
 
   #setReading(): void {
@@ -214,29 +212,18 @@ export class Connection implements FrameConnection {
       'heart-beat': heartBeat.header,
       'user-name': identity.user,
     })
-    this.#watchExpiry()
+    this.#expiry.set(identity.expires)
     this.#logger.info({ connection: this.session, user: identity.user, version }, 'connected')
   }
 
   renew(identity: Identity): void {
     if (this.#over || this.#gone) return
     this.#identity = identity
-    this.#watchExpiry()
+    this.#expiry.set(identity.expires)
   }
 
   inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T> {
-    const before = this.#lanes.get(room) ?? Promise.resolve()
-    const after = before.then(() => {
-      if (this.#over || this.#refused) throw SKIPPED
-      return work()
-    })
-    const lane = after.then(
-      () => {},
-      () => (this.#refused = true),
-    )
-    this.#lanes.set(room, lane)
-    void lane.then(() => this.#lanes.get(room) === lane && this.#lanes.delete(room))
-    return after
+    return this.#lanes.run(room, work)
   }
 
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
@@ -294,39 +281,8 @@ export class Connection implements FrameConnection {
     else if (pulse === 'beat' && this.outlet.size === 0) this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
   }
 
-  #watchExpiry(): void {
-    const { expires } = this.identity
-    this.#expiry.clear()
-    this.watchNotice()
-    this.outlet.beforeWrite = () => {}
-    if (expires === undefined) return
-    const expire = (): void => this.fail(fail('TOKEN_EXPIRED'))
-    this.#expiry.set(expires, expire)
-    // A timer may be late; what would be written after the token's end is not.
-    this.outlet.beforeWrite = () => {
-      if (Date.now() >= expires) expire()
-    }
-  }
-
   watchNotice(): void {
-    const { expires } = this.identity
-    if (expires === undefined) return this.#notice.clear()
-    this.#notice.set(expires - EXPIRY_NOTICE_MS, () => this.tell('token-expiring', { expires: String(expires) }))
-  }
-
-  #throttled(): boolean {
-    const wait = this.#rate?.wait() ?? 0
-    if (wait === 0) return false
-    const now = Date.now()
-    if (now - this.#throttle.until > RATE_BREAK_MS) this.#throttle.since = now
-    this.#throttle.until = now + wait
-    if (now - this.#throttle.since >= this.around.ratePatience) {
-      this.fail(fail('RATE_LIMITED', undefined, { headers: { 'retry-after-ms': String(wait) } }))
-      return false
-    }
-    clearTimeout(this.#throttleTimer)
-    this.#throttleTimer = setTimeout(this.#advance, wait)
-    return true
+    this.#expiry.remind()
   }
 
   // ── Out ──
@@ -350,22 +306,15 @@ export class Connection implements FrameConnection {
   fail(error: HoofbeatError, receipt?: string): void {
     if (this.#over) return
     this.#over = true
+    this.#lanes.refuse()
     const fields = { connection: this.session, user: this.user, code: error.code, err: error.cause }
     this.#logger[error.code === 'INTERNAL' ? 'error' : 'info'](fields, error.message)
     if (this.#gone) return this.#release()
     this.around.meter.add('errors', 1, error.code)
     this.outlet.dropMessages()
-    const { advice } = errors[error.code]
-    const headers = {
-      code: error.code,
-      message: error.message,
-      ...(receipt === undefined ? {} : { 'receipt-id': receipt }),
-      ...error.headers,
-      // Without a charset stompit takes the body for itself, and dies of it.
-      'content-type': 'text/plain;charset=utf-8',
-    }
-    this.#answer('ERROR', headers, Buffer.from(advice))
-    this.#end(error.code === 'DRAINING' ? 1012 : error.code === 'INTERNAL' ? 1011 : 1008)
+    const { headers, body } = errorFrame(error, receipt)
+    this.#answer('ERROR', headers, body)
+    this.#end(closeCode(error))
   }
 
   /** Nothing is taken any more; what was written is flushed, then the transport closes. */
@@ -373,7 +322,7 @@ export class Connection implements FrameConnection {
     this.#over = true
     this.#release()
     this.outlet.finish(() => this.#transport.close(code))
-    this.#expiry.set(Date.now() + CLOSE_MS, () => this.#transport.destroy())
+    this.#closing.set(Date.now() + CLOSE_MS, () => this.#transport.destroy())
     this.#setReading()
   }
 
@@ -381,7 +330,7 @@ export class Connection implements FrameConnection {
   #release(): void {
     this.#state = closing
     this.#leave()
-    clearTimeout(this.#throttleTimer)
+    this.#throttle.clear()
     this.around.intake.forget(this.#advance)
   }
 
@@ -389,7 +338,6 @@ export class Connection implements FrameConnection {
     for (const subscribed of this.subscriptions.values()) leave(subscribed)
     this.subscriptions.clear()
     this.#expiry.clear()
-    this.#notice.clear()
   }
 
   /** The node goes: what is under way is settled, then the client is sent elsewhere. */
@@ -410,6 +358,7 @@ export class Connection implements FrameConnection {
   /** The transport is gone. Frames that came before go on to their end. */
   closed(): void {
     this.#gone = true
+    this.#closing.clear()
     if (this.#state === connected) {
       this.#state = left
       this.#leave()
