@@ -132,7 +132,7 @@ for (const [kept, cut] of [
 ] as const) {
   void t.test(`a write that is refused as too late, and ${kept ? 'was' : 'was not'} kept before`, async t => {
     const logTimeout = 4_000
-    const other = await openLog(t, brokers)
+    const other = await openLog(t, brokers, { logTimeout })
     const room = await newRoom(other.log)
     await append(other.log, room, 'before')
     const { log, logged } = await openLog(t, brokers, { logTimeout })

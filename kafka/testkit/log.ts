@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Driver } from '../../server/ports/driver.ts'
 import type { Logger } from '../../server/ports/logger.ts'
 import type { LogRecord, NewRecord, Offset, RoomId, RoomLog, Sink } from '../../server/ports/room-log.ts'
 import { openKafkaLog } from '../room-log.ts'
 import type { KafkaLogOptions } from '../room-log.ts'
 
 /** Opens the log of a test, on one copy unless it says otherwise. */
-export const openLog = async (
-  t: Test,
-  brokers: string,
-  options: Partial<KafkaLogOptions> = {},
-): Promise<Driver<RoomLog> & { readonly log: RoomLog; readonly logged: string[] }> => {
+export const openLog = async (t: Test, brokers: string, options: Partial<KafkaLogOptions> = {}) => {
   const logged: string[] = []
+  const warned: { readonly fields: object; readonly message: string }[] = []
   const note = (_fields: object, message: string): void => void logged.push(message)
-  const logger: Logger = { debug: note, info: note, warn: note, error: note }
+  const warn = (fields: object, message: string): void => {
+    logged.push(message)
+    warned.push({ fields, message })
+  }
+  const logger: Logger = { debug: note, info: note, warn, error: note }
   const driver = await openKafkaLog({
     brokers: brokers.split(','),
     replication: 1,
@@ -26,7 +26,7 @@ export const openLog = async (
     ...options,
   })
   t.teardown(() => driver.close())
-  return { ...driver, log: driver.port, logged }
+  return { ...driver, log: driver.port, logged, warned }
 }
 
 /** A room that no other test knows, also in a Kafka that outlives it. */

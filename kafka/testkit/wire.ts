@@ -48,7 +48,8 @@ export const writeAs = (brokers: string, room: string, identity: Identity, body:
     return answer.responses[0]!.partitionResponses[0]!.errorCode
   })
 
-const linked = async <T>(port: number, work: (link: Link) => Promise<T>): Promise<T> => {
+/** Works with the broker at this very port. */
+export const linked = async <T>(port: number, work: (link: Link) => Promise<T>): Promise<T> => {
   const link = new Link({ clientId: 'test', host: '127.0.0.1', port, timeout: 5_000 })
   try {
     return await work(link)

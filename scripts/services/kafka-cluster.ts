@@ -7,14 +7,16 @@ import { LocalBroker } from './kafka-broker.ts'
 import type { Place } from './kafka-broker.ts'
 import { installKafka, ServiceError } from './kafka-install.ts'
 
+type Settings = Readonly<Record<string, string>>
+
 export interface KafkaOptions {
   readonly brokers: 1 | 3
   /** Where the brokers keep their data. What an earlier start left there is used again. */
   readonly folder: string
   /** The port of the first broker, the others follow it; 'free' (the default) finds some. */
   readonly ports?: 'free' | number
-  /** More lines for every broker's server.properties. */
-  readonly settings?: Readonly<Record<string, string>>
+  /** More lines for the brokers' server.properties. They win over all others. */
+  readonly settings?: Settings | ((place: Place) => Settings)
   /** Keep running when this process ends. Otherwise they are killed with it, however it ends. */
   readonly background?: boolean
 }
@@ -86,6 +88,7 @@ const startWatch = (): { tell(pids: readonly number[]): void } => {
  * Rejects with ServiceError, a line that says what to do.
  */
 export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => {
+  const { settings = {} } = options
   const classPath = await installKafka()
   const cluster = await places(options)
   const clusterId = await clusterIdIn(options.folder)
@@ -95,7 +98,15 @@ export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => 
   for (const place of cluster) {
     const folder = join(options.folder, `broker-${place.id}`)
     nodes.push(
-      new LocalBroker({ place, cluster, clusterId, folder, classPath, settings: options.settings ?? {}, launched }),
+      new LocalBroker({
+        place,
+        cluster,
+        clusterId,
+        folder,
+        classPath,
+        settings: typeof settings === 'function' ? settings(place) : settings,
+        launched,
+      }),
     )
   }
   const stop = async (): Promise<void> => {
