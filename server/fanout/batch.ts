@@ -16,6 +16,9 @@ const BATCH_OVERHEAD = 1400
 const RECORD_OVERHEAD = 500
 const HEADER_OVERHEAD = 64
 
+const pooled = (size: number): Buffer => Buffer.allocUnsafe(size)
+const unpooled = (size: number): Buffer => Buffer.allocUnsafeSlow(size)
+
 /** Records of one room in order, and their MESSAGE frames: each encoded once a version, finished once a shared style. */
 export class Batch {
   readonly room: RoomId
@@ -53,7 +56,7 @@ export class Batch {
     if (kept) return kept
     if (style.users === 1) return this.slice(style, 0, this.records.length)
     // Memory that is kept is no part of a pool, of which it would keep the rest too.
-    const bytes = this.slice(style, 0, this.records.length, '', Buffer.allocUnsafeSlow)
+    const bytes = this.slice(style, 0, this.records.length, '', unpooled)
     this.#finished.set(style, bytes)
     this.#grow(bytes.length)
     this.#dropStyles()
@@ -76,7 +79,7 @@ export class Batch {
   }
 
   /** The frames of records `from` to before `to`; `extra` are header lines for the first of them. */
-  slice(style: Style, from: number, to: number, extra = '', allocate = Buffer.allocUnsafe): Buffer {
+  slice(style: Style, from: number, to: number, extra = '', allocate = pooled): Buffer {
     const { framing, head } = style
     const tails = this.#tailsFor(style.version)
     const lines: string[] = []
