@@ -72,9 +72,9 @@ const cpuSeconds = (): number => {
   return (user + system) / 1e6
 }
 
-const join = (hub: Hub, styles: number, start: Start): Promise<unknown> =>
+const join = (hub: Hub, styles: number, start: Start, subscribers = SUBSCRIBERS): Promise<unknown> =>
   Promise.all(
-    Array.from({ length: SUBSCRIBERS }, (_, i) =>
+    Array.from({ length: subscribers }, (_, i) =>
       hub.subscribe('room', start, { style: lookOf(i, styles), outlet: outlet(), meter, onEnd() {} }),
     ),
   )
@@ -161,7 +161,7 @@ const collect = async (): Promise<void> => {
 const memory = async (size: number): Promise<void> => {
   const log = new Log()
   const hub = new Hub({ log, meter, logger, recentBytes: 64 << 20 })
-  await join(hub, 1, 'now')
+  await join(hub, 1, 'now', 2)
   await immediate()
   await immediate()
   await collect()
