@@ -305,10 +305,11 @@ const steps: { weight: number; arbitrary: fc.Arbitrary<Step> }[] = [
 
 const weighted = steps.map(({ weight, arbitrary }) => ({ weight: Math.round(weight * 10), arbitrary }))
 
+const runs = Number(process.env['FANOUT_RUNS'] ?? 600)
+t.setTimeout(Math.max(60_000, runs * 100))
+
 void t.test('whatever happens in whatever order, each gets every record once, in order, or is told', async t => {
-  const runs = Number(process.env['FANOUT_RUNS'] ?? 600)
   const seed = process.env['FANOUT_SEED']
-  t.setTimeout(Math.max(60_000, runs * 100))
   const property = fc.asyncProperty(
     fc.constantFrom(0, 2_000, 6_000, 1 << 20),
     fc.array(fc.oneof(...weighted), { minLength: 5, maxLength: 60, size: 'max' }),
