@@ -58,6 +58,7 @@ export class Node {
 
   constructor({ config, log, access, meter, logger, version, ratePatience = RATE_PATIENCE_MS }: NodeOptions) {
     const grain = Math.min(1000, Math.ceil(config.HEART_BEAT / 10), Math.ceil(config.LOGIN_TIMEOUT / 4))
+    const rooms = new Rooms(log, config.ROOMS)
     this.#parts = {
       config,
       log,
@@ -66,8 +67,8 @@ export class Node {
       logger,
       grain,
       ratePatience,
-      hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES }),
-      rooms: new Rooms(log, config.ROOMS),
+      hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES, onGone: room => rooms.forget(room) }),
+      rooms,
       quotas: new Quotas(config),
       intake: new Intake(config.LOG_QUEUE_BYTES),
       turn: new Turn(),
