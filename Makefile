@@ -47,7 +47,7 @@ check: ## types, lint, format, dead code, imports, audit
 
 bench: ## the benchmarks
 	@$(node) node scripts/install.ts full
-	@exec $(node) node scripts/bench.ts
+	@for each in scripts/bench/*.ts; do echo "$$each"; $(node) node "$$each" || exit; done
 
 image: ## the Docker image hoofbeat
 	@docker version >/dev/null 2>&1 || { echo 'make image needs Docker, running: https://docs.docker.com/engine/install' >&2; exit 1; }
