@@ -7,7 +7,7 @@ import type { Offset } from '../server/ports/room-log.ts'
 import { Link } from './link.ts'
 import type { LinkOptions } from './link.ts'
 import { PARTITION } from './topics.ts'
-import { KafkaError, READ_UNCOMMITTED } from './wire.ts'
+import { fetch, KafkaError, READ_UNCOMMITTED } from './wire.ts'
 
 export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
   /** host:port of some of the brokers; the rest is asked of them. */
@@ -17,7 +17,7 @@ export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
   readonly logger: Logger
 }
 /** What a link is for: a broker answers the requests of one link one by one. */
-export type Purpose = 'ask' | 'read' | 'write' | 'tail' | 'join'
+export type Purpose = 'ask' | 'read' | 'write' | 'retry' | 'tail' | 'join'
 /** A topic as the cluster has it. */
 export interface Listing {
   /** hex */
@@ -35,6 +35,7 @@ export class NotYet extends Error {
 type Address = Pick<LinkOptions, 'host' | 'port'>
 
 const PAUSE_MAX = 500
+const BEYOND = 2n ** 62n
 
 /** What lies behind an error, from the outside in. */
 const reasonOf = (error: unknown): string => {
@@ -174,6 +175,19 @@ export class Cluster {
       offsets.set(name, errorCode === KafkaError.NONE ? offset : notYet(name, errorCode))
     }
     return topics.map(topic => offsets.get(topic)!)
+  }
+
+  /** Which of the topics, by their ids, `leader` leads: undefined for these, for others what stands in the way. */
+  async leads(leader: number, ids: readonly string[]): Promise<(undefined | Error)[]> {
+    // Where no log reaches nothing can be read, and the leader of such a topic says just that.
+    const wanted = Array.from(new Set(ids), id => ({ id, from: BEYOND, bytes: 1 }))
+    const query = { wait: 0, bytes: 1, sessionId: 0, sessionEpoch: -1, wanted, forgotten: [] }
+    const answer = await this.link(leader, 'ask').call(fetch, query)
+    const errors = new Map(answer.rooms.map(({ id, errorCode }) => [id, errorCode]))
+    return ids.map(id => {
+      const errorCode = errors.get(id) ?? answer.errorCode
+      return errorCode === KafkaError.OFFSET_OUT_OF_RANGE ? undefined : notYet(id, errorCode)
+    })
   }
 
   /** Ends all waiting and all requests. */

@@ -43,7 +43,9 @@ export class Places {
   readonly #logger: Logger
   readonly #places = new Map<RoomId, Place>()
   readonly #listings: Gather<string, Listing | undefined>
+  /** By what is asked, and of whom. */
   readonly #offsets = new Map<string, Gather<string, Offset>>()
+  readonly #leads = new Map<number, Gather<string, undefined>>()
 
   constructor(cluster: Cluster, logger: Logger) {
     this.#cluster = cluster
@@ -102,6 +104,7 @@ export class Places {
   reaches(place: Place, end: Offset): void {
     const { room, end: shown } = place
     if (end >= shown) return
+    this.lost(place)
     throw new Behind(`the log of ${room} reaches ${end}, but ${shown} was shown`, () => {
       if (place.end === shown) this.shortened(place, end)
     })
@@ -123,23 +126,33 @@ export class Places {
 
   /** The same as the leader has it, also where it has not got all that was shown. */
   async measure(place: Place): Promise<Bounds> {
-    const [first, next] = await Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST)])
-    return { epoch: place.id, first, next: first > next ? first : next }
+    try {
+      // Offsets are asked for by name, so somebody has to say whether the name still means this life of the room.
+      const offsets = Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST)])
+      const [[first, next]] = await Promise.all([offsets, this.#lead(place)])
+      return { epoch: place.id, first, next: first > next ? first : next }
+    } catch (error) {
+      this.lost(place)
+      throw error
+    }
   }
 
-  async #offset(place: Place, timestamp: bigint): Promise<Offset> {
-    const { leader, topic } = place
+  #offset({ leader, topic }: Place, timestamp: bigint): Promise<Offset> {
     const key = `${timestamp} ${leader}`
     let gather = this.#offsets.get(key)
     if (!gather) {
       gather = new Gather(topics => this.#cluster.offsets(leader, timestamp, topics))
       this.#offsets.set(key, gather)
     }
-    try {
-      return await gather.ask(topic)
-    } catch (error) {
-      this.lost(place)
-      throw error
+    return gather.ask(topic)
+  }
+
+  #lead({ leader, id }: Place): Promise<undefined> {
+    let gather = this.#leads.get(leader)
+    if (!gather) {
+      gather = new Gather(ids => this.#cluster.leads(leader, ids))
+      this.#leads.set(leader, gather)
     }
+    return gather.ask(id)
   }
 }

@@ -29,6 +29,8 @@ interface Sending {
 }
 interface Leader {
   readonly broker: number
+  /** Rooms in trouble have a link of their own: an answer comes when the slowest room of a request has its outcome. */
+  readonly purpose: 'write' | 'retry'
   readonly ready: Set<RoomQueue>
   running: boolean
 }
@@ -68,7 +70,7 @@ export class Producer {
   readonly #reader: Reader
   readonly #options: ProducerOptions
   readonly #queues = new Map<RoomId, RoomQueue>()
-  readonly #leaders = new Map<number, Leader>()
+  readonly #leaders = new Map<string, Leader>()
   /** What nobody has heard about yet, oldest first. */
   readonly #open = new Set<Append>()
   #bytes = 0
@@ -155,10 +157,11 @@ export class Producer {
   }
 
   #ready(queue: RoomQueue, { leader: broker }: Place): void {
-    let leader = this.#leaders.get(broker)
+    const purpose = queue.failures > 0 ? 'retry' : 'write'
+    let leader = this.#leaders.get(`${purpose} ${broker}`)
     if (!leader) {
-      leader = { broker, ready: new Set(), running: false }
-      this.#leaders.set(broker, leader)
+      leader = { broker, purpose, ready: new Set(), running: false }
+      this.#leaders.set(`${purpose} ${broker}`, leader)
     }
     leader.ready.add(queue)
     if (leader.running) return
@@ -171,17 +174,16 @@ export class Producer {
   async #prepare(queue: RoomQueue): Promise<void> {
     while (!queue.empty && !this.#cluster.closed) {
       if (queue.failures > 0) await this.#cluster.pause(Math.min(PAUSE_MAX, 5 * 2 ** queue.failures))
-      queue.failures++
       try {
         await this.#identify()
         return this.#ready(queue, await this.#places.of(queue.room))
       } catch (error) {
+        queue.failures++
         if (!(error instanceof HoofbeatError)) continue
         queue.refuseAll(error)
         this.#queues.delete(queue.room)
       }
     }
-    queue.failures = 0
     queue.busy = false
   }
 
@@ -201,7 +203,7 @@ export class Producer {
   async #run(leader: Leader): Promise<void> {
     while (leader.ready.size > 0) {
       const sending = this.#compose(leader)
-      if (sending.length > 0) await this.#send(leader.broker, sending)
+      if (sending.length > 0) await this.#send(leader, sending)
     }
     leader.running = false
   }
@@ -228,8 +230,8 @@ export class Producer {
     this.#wake(queue)
   }
 
-  async #send(broker: number, sending: readonly Sending[]): Promise<void> {
-    const answer = await this.#ask(broker, sending).catch(() => undefined)
+  async #send(leader: Leader, sending: readonly Sending[]): Promise<void> {
+    const answer = await this.#ask(leader, sending).catch(() => undefined)
     const parts = new Map(answer?.responses.map(({ name, partitionResponses }) => [name, partitionResponses[0]]))
     for (const each of sending) {
       const part = parts.get(each.place.topic)
@@ -238,8 +240,8 @@ export class Producer {
     }
   }
 
-  async #ask(broker: number, sending: readonly Sending[]): Promise<produceV9.ProduceResponse> {
-    const link = this.#cluster.link(broker, 'write')
+  async #ask({ broker, purpose }: Leader, sending: readonly Sending[]): Promise<produceV9.ProduceResponse> {
+    const link = this.#cluster.link(broker, purpose)
     await link.ready()
     const before = sending.map(({ batch }) => batch.unknown)
     for (const { batch } of sending) batch.unknown = true
@@ -251,6 +253,7 @@ export class Producer {
 
   #again({ queue, place }: Sending): void {
     this.#places.lost(place)
+    queue.failures++
     void this.#prepare(queue)
   }
 
@@ -264,7 +267,8 @@ export class Producer {
     }
     if (PASSING.has(errorCode)) return this.#again(sending)
     if (FENCED.has(errorCode)) this.#producerId = undefined
-    if (NUMBERS.has(errorCode) && !batch.unknown) queue.renumber(batch)
+    if (batch.unknown) return void this.#lookUp(sending, part)
+    if (NUMBERS.has(errorCode)) queue.renumber(batch)
     else if (TOO_LARGE.has(errorCode)) queue.tooLarge(batch)
     else return void this.#lookUp(sending, part)
     this.#options.logger.warn({ room: place.room, kafka: errorCode }, 'a batch is sent in another form')

@@ -120,6 +120,26 @@ void t.test(
   },
 )
 
+void t.test('bounds and tails of a room that somebody made again are those of its new life', async t => {
+  const { log } = await openLog(t, brokers)
+  const other = await openLog(t, brokers)
+  const room = await newRoom(log)
+  await append(log, room, 'old')
+  const again = async (): Promise<string> => {
+    await other.log.remove(room)
+    await other.log.create([room])
+    for (const text of ['a', 'b', 'c']) await append(other.log, room, text)
+    return (await other.log.bounds(room)).epoch
+  }
+  const second = await again()
+  t.same(await log.bounds(room), { epoch: second, first: 0n, next: 3n })
+  const third = await again()
+  t.match(await log.tail(room, 'end', collector().sink), { epoch: third, next: 3n })
+  const fourth = await again()
+  await log.remove(room, 1n)
+  t.same(await log.bounds(room), { epoch: fourth, first: 1n, next: 3n })
+})
+
 void t.test('a room that cannot be made: the reason is in the node’s log', async t => {
   const { log, logged } = await openLog(t, brokers, { replication: 3 })
   await t.rejects(newRoom(log), { code: 'LOG_UNAVAILABLE' })

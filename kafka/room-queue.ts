@@ -67,20 +67,19 @@ export class RoomQueue {
   }
 
   /**
-   * What to send next: the batch that is still open, or a new one.
+   * What to send next: the batch whose outcome is open, as it was, or a new one.
    * @param life the id of the room's topic: another life has its own numbers
    * @param end the room's end as far as it is known
    */
   next(life: Epoch, producerId: bigint, end: Offset): Batch | undefined {
-    if (life !== this.#life || producerId !== this.#producerId) {
+    if (this.#batch && !this.#awaited(this.#batch)) this.#abandon(this.#batch)
+    if (this.#batch && life !== this.#life) this.#leaveBehind(this.#batch)
+    if (!this.#batch && (life !== this.#life || producerId !== this.#producerId)) {
       this.#life = life
       this.#producerId = producerId
       this.#epoch = 0
       this.#sequence = 0
-      // What became of it in another life does not matter: it went with that life.
-      if (this.#batch) this.#batch = this.#seal(this.#batch.appends, end)
     }
-    if (this.#batch && !this.#awaited(this.#batch)) this.#abandon(this.#batch)
     return (this.#batch ??= this.#gather(end))
   }
 
@@ -113,16 +112,29 @@ export class RoomQueue {
   tooLarge(batch: Batch): void {
     if (batch.appends.length === 1) return this.refuse(batch, fail('FRAME_TOO_LARGE', 'the room takes less at once'))
     this.#limit = Math.floor(bytesOf(batch.appends) / 2)
-    const later = [...this.#waiting]
-    this.#waiting.clear()
-    for (const append of [...batch.appends, ...later]) this.#waiting.add(append)
-    this.#batch = undefined
+    this.#takeBack(batch)
   }
 
-  /** The broker's numbers are not ours, and it has not taken the batch: begin anew, in a later epoch than theirs. */
+  /** The broker's numbers are not ours, and it has not taken the batch: go on in an epoch that is later than theirs. */
   renumber(batch: Batch): void {
     this.#nextEpoch()
-    this.#batch = this.#seal(batch.appends, batch.from)
+    this.#takeBack(batch)
+  }
+
+  /** The room was made again while a batch of its earlier life was on the way. */
+  #leaveBehind(batch: Batch): void {
+    // It was sent to the room's name: into which life it went, if it arrived, nobody knows.
+    if (batch.unknown) this.refuse(batch, fail('LOG_UNAVAILABLE', 'the room was removed and made again'))
+    else this.#takeBack(batch)
+  }
+
+  /** What is certainly not in the log waits again, before everything else. */
+  #takeBack(batch: Batch): void {
+    const later = [...this.#waiting]
+    this.#waiting.clear()
+    for (const append of batch.appends) if (this.#open.has(append)) this.#waiting.add(append)
+    for (const append of later) this.#waiting.add(append)
+    this.#batch = undefined
   }
 
   #awaited(batch: Batch | undefined): boolean {
@@ -149,13 +161,10 @@ export class RoomQueue {
       this.#waiting.delete(append)
       appends.push(append)
     }
-    return appends.length > 0 ? this.#seal(appends, end) : undefined
-  }
-
-  #seal(appends: readonly Append[], from: Offset): Batch {
+    if (appends.length === 0) return undefined
     const identity = { producerId: this.#producerId, producerEpoch: this.#epoch, sequence: this.#sequence }
     const records = appends.flatMap(append => append.records)
-    return { appends, identity, bytes: encodeBatch(records, identity), from, unknown: false }
+    return { appends, identity, bytes: encodeBatch(records, identity), from: end, unknown: false }
   }
 }
 
