@@ -64,7 +64,7 @@ void t.test(
   '[checklist 44] a header of a sender or an outsider cannot forge one of ours or break a frame, in any version',
   async t => {
     const names = ['destination', 'subscription', 'message-id', 'content-length', 'timestamp', 'sender', 'ack', 'id']
-    names.push('receipt', 'transaction', 'idempotency-key', 'recovered', 'first')
+    names.push('receipt', 'receipt-id', 'transaction', 'idempotency-key', 'recovered', 'first')
     const forged = names.flatMap(name => [name, ` ${name}`, `${name} `, `\t${name}`, `\u00a0${name}`])
     for (const name of forged) t.equal(isReserved(name), true, name)
     const headers = new Map(forged.map(name => [name, 'forged']))

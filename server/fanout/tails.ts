@@ -15,6 +15,7 @@ const RESERVED = new Set([
   'ack',
   'id',
   'receipt',
+  'receipt-id',
   'transaction',
   'idempotency-key',
   'recovered',
