@@ -31,7 +31,7 @@ await runScript(async () => {
   const results = await Promise.all(
     checks.map(async ({ name, command: [program, ...args] }) => {
       const started = performance.now()
-      const { code, output } = await capture(program, args)
+      const { code, output } = await capture(program, args, { env: { NO_COLOR: '1' } })
       return { name, code, output: output.trim(), seconds: (performance.now() - started) / 1000 }
     }),
   )
