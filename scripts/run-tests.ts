@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 import { keys } from '../server/config.ts'
 import { checkCoverage } from './checks/coverage.ts'
 import { capture, ended, isEnding, launch, root, runScript, ScriptError } from './launch.ts'
@@ -13,10 +14,11 @@ import { TapReport } from './tap-report.ts'
 
 const COVERAGE = '.tap/report/coverage-final.json'
 
-/** After an install, tap has to be put together once with the plugins of .taprc. */
+/** After an install, tap has to be put together once with the plugins of .taprc, and again where the folder was moved. */
 const buildTap = async (): Promise<void> => {
   const built = await readFile(join(root, 'node_modules/@tapjs/test/test-built/dist/esm/index.js'), 'utf8')
-  if (!/signature = `[^`]*@tapjs\/typescript/.test(built)) return
+  const place = await readFile(join(root, '.tap/plugins/package.json'), 'utf8').catch(() => '')
+  if (!/signature = `[^`]*@tapjs\/typescript/.test(built) && place.includes(`${pathToFileURL(root)}/`)) return
   process.stdout.write('Building tap\n')
   const { code, output } = await capture('node_modules/.bin/tap', ['build'])
   if (code !== 0) throw new ScriptError(`${output.trimEnd()}\ntap could not be built.`)
