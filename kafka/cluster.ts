@@ -34,8 +34,11 @@ export class NotYet extends Error {
 
 type Address = Pick<LinkOptions, 'host' | 'port'>
 
-const PAUSE_MAX = 500
+const PAUSE_MAX = 200
 const BEYOND = 2n ** 62n
+
+/** ms */
+const pauseAfter = (tries: number): number => Math.min(PAUSE_MAX, 5 * 2 ** tries)
 
 /** What lies behind an error, from the outside in. */
 const reasonOf = (error: unknown): string => {
@@ -86,6 +89,11 @@ export class Cluster {
     return this.link(this.#controller, 'ask')
   }
 
+  /** Waits before the next try after so many: at first hardly, later as long as an outage may be noticed too late. */
+  async backOff(tries: number): Promise<void> {
+    await this.pause(pauseAfter(tries))
+  }
+
   /** Waits, but not for longer than the driver is open. */
   async pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined)
@@ -103,12 +111,11 @@ export class Cluster {
         return await attempt()
       } catch (cause) {
         if (cause instanceof HoofbeatError) throw cause
-        const wait = Math.min(PAUSE_MAX, 5 * 2 ** tries)
-        if (Date.now() + wait > deadline) {
+        if (Date.now() + pauseAfter(tries) > deadline) {
           if (cause instanceof NotYet) cause.abandoned()
           throw fail('LOG_UNAVAILABLE', undefined, { cause })
         }
-        await this.pause(wait)
+        await this.backOff(tries)
       }
     }
   }

@@ -11,6 +11,7 @@ import { packRecord } from './record.ts'
 import { RoomQueue, sizeOf } from './room-queue.ts'
 import type { Append, Batch } from './room-queue.ts'
 import { BATCH_BYTES } from './topics.ts'
+import { reasonOf, verdictOf } from './verdict.ts'
 import { KafkaError, produce } from './wire.ts'
 
 export interface ProducerOptions {
@@ -36,29 +37,8 @@ interface Leader {
 }
 type Part = produceV9.ProduceResponsePartition
 
-const PAUSE_MAX = 500
 /** A room is looked up again now and then: another node may have removed it and made it again. ms */
 const PLACE_HOLDS = 30_000
-
-/** The broker has not kept the batch, and its numbers and ours differ. */
-const NUMBERS: ReadonlySet<number> = new Set([
-  KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
-  KafkaError.DUPLICATE_SEQUENCE_NUMBER,
-  KafkaError.UNKNOWN_PRODUCER_ID,
-  KafkaError.INVALID_PRODUCER_EPOCH,
-  KafkaError.PRODUCER_FENCED,
-])
-/** Somebody wrote under our producer id. */
-const FENCED: ReadonlySet<number> = new Set([KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED])
-/** The batch may be in the log. */
-const OPEN: ReadonlySet<number> = new Set([
-  KafkaError.UNKNOWN_SERVER_ERROR,
-  KafkaError.REQUEST_TIMED_OUT,
-  KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-])
-/** The batch is not in the log, and another try may be better: a leader that moves, copies that are missing. */
-const PASSING: ReadonlySet<number> = new Set([3, 5, 6, 8, 9, 13, 19, 56, 72, 74, 75, 89, 100])
-const TOO_LARGE: ReadonlySet<number> = new Set([KafkaError.MESSAGE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE])
 
 /**
  * Writes the rooms: for each broker one request is out, and what is appended meanwhile makes up the next one. Every
@@ -173,7 +153,7 @@ export class Producer {
   /** Finds out where a room is, however long that takes, as long as somebody waits for it. */
   async #prepare(queue: RoomQueue): Promise<void> {
     while (!queue.empty && !this.#cluster.closed) {
-      if (queue.failures > 0) await this.#cluster.pause(Math.min(PAUSE_MAX, 5 * 2 ** queue.failures))
+      if (queue.failures > 0) await this.#cluster.backOff(queue.failures)
       try {
         await this.#identify()
         return this.#ready(queue, await this.#places.of(queue.room))
@@ -259,19 +239,15 @@ export class Producer {
 
   #answered(sending: Sending, part: Part): void {
     const { queue, batch, place } = sending
-    const { errorCode } = part
-    if (errorCode === KafkaError.NONE) return void this.#kept(sending, part.baseOffset)
-    if (OPEN.has(errorCode)) {
-      batch.unknown = true
-      return this.#again(sending)
-    }
-    if (PASSING.has(errorCode)) return this.#again(sending)
-    if (FENCED.has(errorCode)) this.#producerId = undefined
-    if (batch.unknown) return void this.#lookUp(sending, part)
-    if (NUMBERS.has(errorCode)) queue.renumber(batch)
-    else if (TOO_LARGE.has(errorCode)) queue.tooLarge(batch)
-    else return void this.#lookUp(sending, part)
-    this.#options.logger.warn({ room: place.room, kafka: errorCode }, 'a batch is sent in another form')
+    const verdict = verdictOf(part.errorCode)
+    if (verdict === 'kept') return void this.#kept(sending, part.baseOffset)
+    if (verdict === 'open') batch.unknown = true
+    if (verdict === 'open' || verdict === 'again') return this.#again(sending)
+    if (verdict === 'fenced') this.#producerId = undefined
+    if (batch.unknown || verdict === 'refused') return void this.#lookUp(sending, part)
+    this.#options.logger.warn({ room: place.room, kafka: part.errorCode }, 'a batch is sent in another form')
+    if (verdict === 'large') queue.tooLarge(batch)
+    else queue.renumber(batch)
     this.#free(queue)
   }
 
@@ -287,7 +263,7 @@ export class Producer {
   /** The broker refuses a batch for good. If it may have taken it before, the log has the answer; it is not sent again. */
   async #lookUp({ queue, batch, place }: Sending, { errorCode, errorMessage }: Part): Promise<void> {
     const { room } = place
-    this.#options.logger.error({ room, kafka: errorCode, reason: errorMessage }, explain(errorCode))
+    this.#options.logger.error({ room, kafka: errorCode, reason: errorMessage }, reasonOf(errorCode))
     const found = batch.unknown
       ? await this.#reader.find(place, batch.identity, batch.from).catch(() => undefined)
       : undefined
@@ -296,8 +272,3 @@ export class Producer {
     this.#free(queue)
   }
 }
-
-const explain = (errorCode: number): string =>
-  errorCode === KafkaError.INVALID_TIMESTAMP
-    ? "a batch reached the broker too late, or this node's clock and the broker's differ"
-    : 'the broker refuses a batch'

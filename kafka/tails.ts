@@ -7,7 +7,6 @@ import { FollowedRoom } from './followed-room.ts'
 import type { Place, Places } from './places.ts'
 import { fetch, KafkaError } from './wire.ts'
 
-const PAUSE_MAX = 500
 /** How often, without any sign of trouble, it is checked that rooms are still where we read them. ms */
 const PLACE_HOLDS = 30_000
 
@@ -111,7 +110,7 @@ export class Tails {
 
   /** A broker does not answer. Its rooms may be elsewhere by now; those that are not wait for it. */
   async #broken(broker: number, failures: number): Promise<void> {
-    await this.#cluster.pause(Math.min(PAUSE_MAX, 10 * 2 ** failures))
+    await this.#cluster.backOff(failures)
     await this.#check(Array.from(this.#rooms.values()).filter(({ lane }) => lane?.broker === broker))
   }
 
@@ -126,7 +125,7 @@ export class Tails {
     this.#logger.debug({ room: followed.place.room, kafka: errorCode }, 'a tail is looked for again')
     while (!followed.empty && !this.#closed) {
       const tries = followed.failures++
-      if (tries > 0) await this.#cluster.pause(Math.min(PAUSE_MAX, 5 * 2 ** tries))
+      if (tries > 0) await this.#cluster.backOff(tries)
       try {
         return await this.#locate(followed, errorCode === KafkaError.OFFSET_OUT_OF_RANGE)
       } catch {
