@@ -18,7 +18,7 @@ const COVERAGE = '.tap/report/coverage-final.json'
 const buildTap = async (): Promise<void> => {
   const built = await readFile(join(root, 'node_modules/@tapjs/test/test-built/dist/esm/index.js'), 'utf8')
   const place = await readFile(join(root, '.tap/plugins/package.json'), 'utf8').catch(() => '')
-  if (!/signature = `[^`]*@tapjs\/typescript/.test(built) && place.includes(`${pathToFileURL(root)}/`)) return
+  if (!/signature = `[^`]*@tapjs\/typescript/.test(built) && place.includes(`${pathToFileURL(root).href}/`)) return
   process.stdout.write('Building tap\n')
   const { code, output } = await capture('node_modules/.bin/tap', ['build'])
   if (code !== 0) throw new ScriptError(`${output.trimEnd()}\ntap could not be built.`)
