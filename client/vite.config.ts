@@ -1,6 +1,9 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
+/** Where the server of `make dev` listens. */
+const server = `ws://127.0.0.1:${process.env['PORT'] || 8080}`
+
 export default defineConfig({
   plugins: [react()],
   build: {
@@ -9,6 +12,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { '/ws': { target: 'ws://127.0.0.1:8080', ws: true, changeOrigin: true, rewriteWsOrigin: true } },
+    proxy: { '/ws': { target: server, ws: true, changeOrigin: true, rewriteWsOrigin: true } },
   },
 })

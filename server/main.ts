@@ -143,16 +143,22 @@ const portOf = (server: Server): number => {
 const urlHost = (host: string): string =>
   host === '0.0.0.0' || host === '::' || isLoopback(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
 
+/** Two signals within this time are one, ms: make passes on what a whole process group has had already. */
+const ONE_SIGNAL_MS = 1_000
+
 const run = async (): Promise<void> => {
   const config = readConfig(process.env)
   const logger = pino({ level: config.LOG_LEVEL })
   const running = await start(config, logger)
   let code = 0
-  let stopping = false
+  let stopping: number | undefined
   const stop = (why: string): void => {
-    // A second signal: whoever sent it has waited long enough.
-    if (stopping) process.exit(code || 1)
-    stopping = true
+    if (stopping !== undefined) {
+      // A second signal: whoever sent it has waited long enough.
+      if (performance.now() - stopping > ONE_SIGNAL_MS) process.exit(code || 1)
+      return
+    }
+    stopping = performance.now()
     logger.info({ why }, 'draining')
     const ended = (error?: unknown): void => {
       if (error) logger.error({ err: error }, 'the end was not clean')
@@ -166,7 +172,7 @@ const run = async (): Promise<void> => {
   process.on('uncaughtException', error => {
     logger.error({ err: error }, 'an error that nobody caught')
     code = 1
-    if (!stopping) stop('uncaught error')
+    if (stopping === undefined) stop('uncaught error')
   })
   logger.info(
     { url: running.url, port: running.port, stompPort: running.stompPort, access: config.ACCESS },

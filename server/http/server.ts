@@ -1,6 +1,7 @@
 import { STATUS_CODES, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { securityHeaders } from './headers.ts'
 import { problem, PROBLEM_TYPE } from './problem.ts'
@@ -37,7 +38,7 @@ export const httpLimits: HttpLimits = {
 
 export interface HttpOptions {
   readonly config: Pick<Config, 'TRUST_PROXY'>
-  readonly logger: FastifyBaseLogger
+  readonly logger: Logger
   /** Serve HTTPS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   readonly limits?: HttpLimits
@@ -52,8 +53,10 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
   const problemHeaders = { ...security, 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
   const send = (reply: FastifyReply, status: number): FastifyReply =>
     reply.code(status).headers(problemHeaders).send(problem(status))
+  // What fastify says at level info, such as where it listens, the node says itself.
+  const quieter: FastifyBaseLogger = logger.isLevelEnabled('warn') ? logger.child({}, { level: 'warn' }) : logger
   const common = {
-    loggerInstance: logger,
+    loggerInstance: quieter,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.TRUST_PROXY ? [...config.TRUST_PROXY] : false,
     connectionTimeout: limits.idleTimeout,

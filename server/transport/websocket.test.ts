@@ -28,13 +28,20 @@ class RawPeer {
   readonly socket: Socket
   received = Buffer.alloc(0)
   #ended = false
+  #changed: () => void = () => {}
 
   constructor(t: Test, port: number) {
     this.socket = connect(port, '127.0.0.1')
     t.teardown(() => this.socket.destroy())
     this.socket.on('error', () => {})
-    this.socket.on('data', chunk => (this.received = Buffer.concat([this.received, chunk])))
-    this.socket.on('close', () => (this.#ended = true))
+    this.socket.on('data', chunk => {
+      this.received = Buffer.concat([this.received, chunk])
+      this.#changed()
+    })
+    this.socket.on('close', () => {
+      this.#ended = true
+      this.#changed()
+    })
   }
 
   /** The answer to a handshake with `lines` in place of or beside the usual ones. */
@@ -56,7 +63,11 @@ class RawPeer {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
+    while (!condition()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#changed = resolve
+      await promise
+    }
   }
 
   /** Resolves when the server has ended the connection. */
