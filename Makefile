@@ -45,9 +45,9 @@ check: ## types, lint, format, dead code, imports, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
 
-bench: ## the benchmarks
+bench: ## the benchmarks, about 25 minutes; SCENARIO=fanout: that one; QUICK=1: shorter
 	@$(node) node scripts/install.ts full
-	@for each in scripts/bench/*.ts; do echo "$$each"; $(node) node "$$each" || exit; done
+	@exec $(node) node scripts/bench/run.ts
 
 image: ## the Docker image hoofbeat
 	@docker version >/dev/null 2>&1 || { echo 'make image needs Docker, running: https://docs.docker.com/engine/install' >&2; exit 1; }

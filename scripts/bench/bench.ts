@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { capture, ended, ScriptError } from '../launch.ts'
+import { startKafka, type LocalKafka } from '../services/kafka.ts'
+import type { LoadName, Loads } from './generator.ts'
+import type { Endpoint } from './load/client.ts'
+import { startNode, startPeer, type Contestant, type ContestantName, type NodeOptions } from './servers/contestants.ts'
+import { coresOf, launchAt, pinned } from './servers/process.ts'
+
+/** What was asked for on the command line. */
+export interface BenchOptions {
+  readonly runs: number
+  /** How long a step of a search takes, seconds. */
+  readonly seconds: number
+  readonly quick: boolean
+  readonly subscribers: readonly number[] | undefined
+  readonly contestants: readonly ContestantName[] | undefined
+  /** Another server, instead of the contestants. */
+  readonly other:
+    | (Endpoint & { readonly prefix: string; readonly receipts: boolean; readonly pid?: number })
+    | undefined
+  /** Where the CPU profiles of the servers go. */
+  readonly profile: string | undefined
+}
+
+/** What the scenarios share: the options, the servers, the load generator, one Kafka. */
+export class Bench {
+  readonly options: BenchOptions
+  #kafka: Promise<LocalKafka> | undefined
+  #folder: string | undefined
+
+  constructor(options: BenchOptions) {
+    this.options = options
+  }
+
+  /** A line for whoever waits. */
+  say(line: string): void {
+    process.stderr.write(`${line}\n`)
+  }
+
+  /** The brokers of a Kafka of this run's own, beside the load generator. */
+  async brokers(): Promise<string> {
+    this.#kafka ??= this.#startKafka()
+    return (await this.#kafka).brokers
+  }
+
+  async #startKafka(): Promise<LocalKafka> {
+    this.#folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-kafka-'))
+    const kafka = await startKafka({ brokers: 1, folder: this.#folder })
+    if (pinned) {
+      for (const { pid } of kafka.nodes) await capture('taskset', ['-a', '-p', '-c', coresOf('load'), String(pid)])
+    }
+    return kafka
+  }
+
+  async node(options: NodeOptions = {}): Promise<Contestant & { pid: number }> {
+    return startNode({ ...options, flags: [...this.#flags, ...(options.flags ?? [])] })
+  }
+
+  get #flags(): string[] {
+    const { profile } = this.options
+    return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  }
+
+  async open(name: ContestantName | 'other'): Promise<Contestant> {
+    const { other } = this.options
+    if (name === 'other') return { ...other!, endpoint: other!, foreign: true, stop: async () => {} }
+    if (name === 'kafka') return this.node({ brokers: await this.brokers() })
+    return name === 'embedded' ? this.node() : startPeer(name, this.#flags)
+  }
+
+  /** Runs a load in the generator's process and resolves with what it found. */
+  async generate<Name extends LoadName>(
+    load: Name,
+    plan: Parameters<Loads[Name]>[0],
+  ): Promise<Awaited<ReturnType<Loads[Name]>>> {
+    const script = join(import.meta.dirname, 'generator.ts')
+    const child = launchAt('load', [script, JSON.stringify({ load, plan })])
+    const chunks: Buffer[] = []
+    child.stdout!.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.stderr!.on('data', (chunk: Buffer) => process.stderr.write(chunk))
+    const code = await ended(child)
+    if (code !== 0) throw new ScriptError(`the load generator ended with exit code ${code}`)
+    return JSON.parse(Buffer.concat(chunks).toString()) as Awaited<ReturnType<Loads[Name]>>
+  }
+
+  async close(): Promise<void> {
+    await (await this.#kafka)?.stop()
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * The load generator: a process of its own, with a core of its own where there are two. It runs one load as its
+ * argument (JSON) says, and prints one line of JSON with what it found.
+ */
+import { fanOut } from './load/fan-out.ts'
+
+const loads = { 'fan-out': fanOut }
+
+export type Loads = typeof loads
+export type LoadName = keyof Loads
+
+if (import.meta.main) {
+  const { load, plan } = JSON.parse(process.argv[2] ?? '{}') as { load: LoadName; plan: never }
+  const result = await loads[load](plan)
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+  process.exit(0)
+}

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { createInterface } from 'node:readline'
+import { keys } from '../../../server/config.ts'
+import { end, ended, launch, ScriptError } from '../../launch.ts'
+
+const CORES = availableParallelism()
+const TASKSET = '/usr/bin/taskset'
+/** Whether the server and its load have cores of their own. */
+export const pinned = CORES > 1 && existsSync(TASKSET)
+
+const START_MS = 30_000
+/** A developer's own configuration is none of the benchmarks' business. */
+const unconfigured = Object.fromEntries(Object.keys(keys).map(key => [key, undefined]))
+
+/** `server`: the first core, alone. `load`: all others. */
+export type Place = 'server' | 'load'
+export const coresOf = (place: Place): string => (place === 'server' ? '0' : CORES === 2 ? '1' : `1-${CORES - 1}`)
+
+export const launchAt = (place: Place, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+  const [program, before] = pinned ? [TASKSET, ['-c', coresOf(place), process.execPath]] : [process.execPath, []]
+  return launch(program, [...before, ...args], { env: { ...unconfigured, ...env }, output: 'kept' })
+}
+
+/** A server on this machine, on the core that servers have. */
+export interface ServerProcess {
+  readonly pid: number
+  readonly port: number
+  readonly stop: () => Promise<void>
+}
+
+/** Starts a script that prints a line of JSON with `"msg":"listening"` and its port, and resolves when it has. */
+export const startServer = async (
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  place: Place = 'server',
+): Promise<ServerProcess> => {
+  const child = launchAt(place, args, env)
+  const lines: string[] = []
+  const listening = Promise.withResolvers<number>()
+  for (const input of [child.stdout!, child.stderr!]) {
+    createInterface({ input }).on('line', line => {
+      if (lines.push(line) > 20) lines.shift()
+      if (line.includes('"msg":"listening"')) listening.resolve((JSON.parse(line) as { port: number }).port)
+    })
+  }
+  let stopping = false
+  const why = (what: string): ScriptError => new ScriptError(`${args.join(' ')} ${what}:\n${lines.join('\n')}`)
+  const timer = setTimeout(() => listening.reject(why('did not start')), START_MS)
+  ended(child).then(code => {
+    if (stopping) return
+    listening.reject(why(`ended (exit code ${code})`))
+    process.stderr.write(`${why(`ended (exit code ${code})`).message}\n`)
+  }, listening.reject)
+  const port = await listening.promise.finally(() => clearTimeout(timer))
+  const stop = async (): Promise<void> => {
+    stopping = true
+    await end(child, 5_000)
+  }
+  return { pid: child.pid!, port, stop }
+}
