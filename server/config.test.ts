@@ -58,7 +58,7 @@ const numbers: Partial<Record<ConfigKey, [standard: number, least: number, most:
   LOGIN_TIMEOUT: [10_000, 100, 600_000],
   LOGIN_BYTES: [16_384, 1024, MiB],
   HEART_BEAT: [10_000, 100, 600_000],
-  STALL_SECONDS: [60, 1, 3600],
+  STALL_SECONDS: [120, 1, 3600],
   WINDOW: [1000, 1, 100_000],
   LAST_MAX: [1000, 1, 10_000],
   OUTBOX_BYTES: [MiB, 65_536, 64 * MiB],

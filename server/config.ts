@@ -126,7 +126,7 @@ export const keys = {
   LOGIN_TIMEOUT: integer(10_000, 100, 600_000, 'milliseconds'),
   LOGIN_BYTES: integer(16_384, 1024, MiB, 'bytes before CONNECTED'),
   HEART_BEAT: integer(10_000, 100, 600_000, 'milliseconds'),
-  STALL_SECONDS: integer(60, 1, 3600, 'seconds'),
+  STALL_SECONDS: integer(120, 1, 3600, 'seconds'),
   WINDOW: integer(1000, 1, 100_000, 'unacknowledged messages a subscription'),
   LAST_MAX: integer(1000, 1, 10_000, 'messages'),
   OUTBOX_BYTES: integer(MiB, 65_536, 64 * MiB, 'bytes a connection'),

@@ -21,6 +21,7 @@ import { Outbox } from './outbox.ts'
 import type { Rate } from './quotas.ts'
 import { Throttle } from './throttle.ts'
 import type { Transport } from './transport.ts'
+import { Uptake } from './uptake.ts'
 
 /** What a frame costs beside its body while it is under way, bytes. */
 const FRAME_OVERHEAD = 512
@@ -44,6 +45,7 @@ export class Connection implements FrameConnection {
   readonly #transport: Transport
   readonly #parser: Parser
   readonly #liveness: Liveness
+  readonly #uptake: Uptake
   readonly #logger: Logger
   #identity: Identity | undefined
   #rate: Rate | undefined
@@ -62,6 +64,11 @@ export class Connection implements FrameConnection {
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #lanes = new Lanes()
   readonly #advance = (): void => this.#read()
+  /** The client has taken something: it is there, also where it has not come to a ping that waits behind that. */
+  readonly #moved = (): void => {
+    this.outlet.progress = Date.now()
+    if (this.#transport.pings) this.#liveness.heard(this.outlet.progress)
+  }
   readonly #throttle: Throttle
   readonly #expiry = new Expiry(
     expires => this.tell('token-expiring', { expires: String(expires) }),
@@ -86,6 +93,7 @@ export class Connection implements FrameConnection {
     this.outlet = new Outbox({ transport, turn: around.turn, meter: around.meter, highWater: config.OUTBOX_BYTES })
     this.outlet.beforeWrite = () => this.#expiry.check()
     this.#throttle = new Throttle(around.ratePatience, this.#advance)
+    this.#uptake = new Uptake(transport, config)
     this.#liveness = new Liveness({ pings: transport.pings, interval: config.HEART_BEAT, grain: around.grain })
   }
 
@@ -270,7 +278,10 @@ export class Connection implements FrameConnection {
     // No deadline of the client's runs while it is the server that does not read, or while a ping would only wait behind
     // what the client has not taken yet.
     if (this.#paused || (this.#transport.pings && this.outlet.size > 0)) this.#liveness.heard(now)
-    if (this.outlet.stuckFor(now) >= config.STALL_SECONDS * 1000) {
+    const stuck = this.outlet.stuckFor(now)
+    if (this.#uptake.doubts(stuck) || this.#liveness.doubtful(now)) this.#uptake.look(now, this.#moved)
+    else this.#uptake.clear()
+    if (stuck >= config.STALL_SECONDS * 1000) {
       this.#logger.warn({ connection: this.session, user: this.user, waiting: this.outlet.size }, 'stalled')
       this.fail(fail('STALLED'))
       return this.#transport.destroy()

@@ -26,6 +26,7 @@ t.test('[checklist 30] [S-24] TCP: dead after twice what was agreed, and a margi
   t.equal(liveness.tick(31_001, 31_001), 'dead')
   liveness.heard(31_001)
   t.equal(liveness.tick(62_000, 62_000), 'none')
+  t.equal(liveness.doubtful(62_000), false, 'it was never pinged')
 })
 
 t.test('[S-25] WebSocket: pinged after an interval of silence, once in an interval; dead after two', async t => {
@@ -35,6 +36,8 @@ t.test('[S-25] WebSocket: pinged after an interval of silence, once in an interv
   t.equal(liveness.tick(109_999, 109_999), 'none')
   t.equal(liveness.tick(110_000, 110_000), 'ping')
   t.equal(liveness.tick(111_000, 111_000), 'none')
+  t.equal(liveness.doubtful(114_999), false)
+  t.equal(liveness.doubtful(115_000), true, 'its pong is overdue')
   liveness.heard(112_000)
   t.equal(liveness.tick(122_000, 122_000), 'ping')
   t.equal(liveness.tick(132_000, 132_000), 'ping')

@@ -32,6 +32,11 @@ export class Liveness {
     this.#heard = now
   }
 
+  /** Whether a pong is overdue: perhaps the ping waits behind what the client has not read yet. */
+  doubtful(now: number): boolean {
+    return this.#pings && now - this.#heard >= 1.5 * this.#interval
+  }
+
   /** `lastWrite`: when the server last sent something. */
   tick(now: number, lastWrite: number): Pulse {
     const silent = now - this.#heard

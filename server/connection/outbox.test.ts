@@ -15,6 +15,7 @@ class Socket implements Transport {
   buffered = 0
   full = false
   readonly writes: string[] = []
+  async unacknowledged(): Promise<undefined> {}
   write(bytes: Buffer): void {
     this.writes.push(bytes.toString())
   }

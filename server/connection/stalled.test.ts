@@ -1,5 +1,6 @@
 import t from 'tap'
 import { figure, startNode } from '../testkit/node.ts'
+import { startNarrows } from '../testkit/narrows.ts'
 import { Probe, wire } from '../testkit/probe.ts'
 
 // Most of them wait for time to go by.
@@ -28,6 +29,30 @@ wire(
     await stalled!.ended()
     t.ok(stalled!.frames.length < many)
     await slow!.request('BEGIN', { transaction: 'the other goes on' })
+  },
+)
+
+wire(
+  t,
+  '[S-45] a client that takes little is not stalled, though its socket shows nothing of it for longer than STALL_SECONDS',
+  async (t, transport) => {
+    const node = await startNode(t, { STALL_SECONDS: '2', HEART_BEAT: '1000', OUTBOX_BYTES: '65536' })
+    const narrows = await startNarrows(t, transport === 'tcp' ? node.stompPort! : node.port)
+    const destination = '/topic/a'
+    const slow = await Probe.connect(t, transport, { port: narrows.port, stompPort: narrows.port })
+    const sender = await Probe.connect(t, transport, node)
+    await slow.request('SUBSCRIBE', { id: 's', destination })
+    narrows.rate = 320 * 1024
+    const body = Buffer.alloc(128 * 1024, 'x')
+    const many = 80
+    for (let i = 0; i < many; i++) await sender.request('SEND', { destination, n: i }, body)
+    // A writer hears of room when a third of Linux's 4 MiB is free: every four seconds, at this pace.
+    await slow.when(() => slow.frames.length >= 30, 'what the client takes within ten seconds')
+    narrows.rate = Infinity
+    t.same(
+      (await slow.messages(many)).map(({ headers }) => Number(headers['n'])),
+      Array.from({ length: many }, (_, i) => i),
+    )
   },
 )
 

@@ -11,6 +11,8 @@ export interface Transport {
   readonly buffered: number
   /** Whether it has taken enough for now (about 64 KiB): `drained` is called when all of it has gone. */
   readonly full: boolean
+  /** Bytes that the system has taken and the peer has not acknowledged; undefined where nobody knows. */
+  unacknowledged(): Promise<number | undefined>
   /** Writes finished frames. After `close`, or where the peer has gone, nothing happens. */
   write(bytes: Buffer): void
   /** Stops and starts reading from the socket. */

@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { Node } from '../connection/node.ts'
 import type { Transport } from '../connection/transport.ts'
 import { bare } from '../stomp/framing.ts'
+import { unacknowledged } from './send-queues.ts'
 
 /** How long the system waits before it asks a silent peer whether it is still there, ms. */
 const KEEP_ALIVE_MS = 60_000
@@ -40,6 +41,7 @@ const transportOf = (socket: Socket): Transport => ({
   get full() {
     return socket.writableNeedDrain
   },
+  unacknowledged: () => unacknowledged(socket),
   write: bytes => {
     if (socket.writable) socket.write(bytes)
   },

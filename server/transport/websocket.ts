@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws'
 import type { Node } from '../connection/node.ts'
 import type { Transport } from '../connection/transport.ts'
 import type { Framing } from '../stomp/framing.ts'
+import { unacknowledged } from './send-queues.ts'
 
 const PROTOCOLS = ['v12.stomp', 'v11.stomp', 'v10.stomp']
 const TEXT = 0x81
@@ -82,6 +83,7 @@ const transportOf = (ws: WebSocket, socket: Socket, address: string): Transport 
   get full() {
     return socket.writableNeedDrain
   },
+  unacknowledged: () => unacknowledged(socket),
   write: bytes => {
     if (ws.readyState === ws.OPEN) socket.write(bytes)
   },

@@ -1,0 +1,48 @@
+import type { Config } from '../config.ts'
+import type { Transport } from './transport.ts'
+
+/**
+ * Finds out whether a client that seems to take nothing takes something after all, by what the system still holds for it.
+ * That is looked at only where there is doubt, and for all of those connections at the same moments.
+ */
+export class Uptake {
+  readonly #transport: Transport
+  /** What is no more than slow, ms. */
+  readonly #patience: number
+  /** Between two looks, ms. */
+  readonly #interval: number
+  #round = 0
+  #held: number | undefined
+
+  constructor(transport: Transport, { STALL_SECONDS, HEART_BEAT }: Pick<Config, 'STALL_SECONDS' | 'HEART_BEAT'>) {
+    this.#transport = transport
+    this.#patience = (STALL_SECONDS * 1000) / 8
+    this.#interval = Math.min(this.#patience, HEART_BEAT / 4)
+  }
+
+  /** Whether nothing seems to have been taken for so long, ms, that it is worth a look. */
+  doubts(stuck: number): boolean {
+    return stuck >= this.#patience
+  }
+
+  /** There is no doubt now. */
+  clear(): void {
+    this.#held = undefined
+  }
+
+  /** Calls `moved`, later, where something has gone since the last look. */
+  look(now: number, moved: () => void): void {
+    const round = Math.floor(now / this.#interval)
+    if (round === this.#round) return
+    this.#round = round
+    void this.#look(moved)
+  }
+
+  async #look(moved: () => void): Promise<void> {
+    const held = await this.#transport.unacknowledged()
+    if (held === undefined) return
+    // It grows by our own pings.
+    if (this.#held !== undefined && held < this.#held) moved()
+    this.#held = held
+  }
+}
