@@ -41,6 +41,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'pino': ['server/main.ts'],
   'classic-level': ['server/drivers/level'],
   'jose': ['server/drivers/token'],
+  'redis': ['server/drivers/redis/'],
   '@platformatic/kafka': ['kafka/'],
   '@stomp/stompjs': ['client/src/chat/'],
   'react': ['client/src/main.tsx', 'client/src/hooks/', 'client/src/components/'],

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { LocalBroker } from './kafka-broker.ts'
 import type { Place } from './kafka-broker.ts'
 import { installKafka, ServiceError } from './kafka-install.ts'
+import { freePort, isFree, startWatch } from './process.ts'
 
 type Settings = Readonly<Record<string, string>>
 
@@ -28,26 +27,6 @@ export interface LocalKafka {
   stop(): Promise<void>
 }
 
-const free = (port: number): Promise<boolean> =>
-  new Promise(resolve => {
-    const probe = createServer()
-    probe.once('error', () => resolve(false))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-  })
-
-/**
- * Ports below those that the system gives to outgoing connections. From among those, a client that keeps trying to reach
- * a broker that is down would one day be given the broker's own port, connect to itself and keep the broker from it.
- */
-const freePort = async (taken: Set<number>): Promise<number> => {
-  for (;;) {
-    const port = randomInt(15_000, 32_000)
-    if (taken.has(port)) continue
-    taken.add(port)
-    if (await free(port)) return port
-  }
-}
-
 const places = async ({ brokers, ports = 'free' }: KafkaOptions): Promise<Place[]> => {
   const taken = new Set<number>()
   const found: Place[] = []
@@ -55,7 +34,7 @@ const places = async ({ brokers, ports = 'free' }: KafkaOptions): Promise<Place[
     const port = ports === 'free' ? await freePort(taken) : ports + id - 1
     const controllerPort = ports === 'free' ? await freePort(taken) : port + 10_000
     for (const each of ports === 'free' ? [] : [port, controllerPort]) {
-      if (!(await free(each))) {
+      if (!(await isFree(each))) {
         throw new ServiceError(`port ${each} is taken: end what listens there (see: ss -ltnp 'sport = :${each}')`)
       }
     }
@@ -71,16 +50,6 @@ const clusterIdIn = async (folder: string): Promise<string> => {
   const made = `h${randomBytes(16).toString('base64url').slice(1)}`
   await writeFile(file, made, { flag: 'wx' }).catch(() => undefined)
   return readFile(file, 'utf8')
-}
-
-/** A process that outlives this one just long enough to kill, when its input ends, the brokers it was last told of. */
-const startWatch = (): { tell(pids: readonly number[]): void } => {
-  const script = 'pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -9 $pids'
-  const child = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
-  child.unref()
-  child.stdin.on('error', () => undefined)
-  if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref()
-  return { tell: pids => void child.stdin.write(`${pids.join(' ')}\n`) }
 }
 
 /**
