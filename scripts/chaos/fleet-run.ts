@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Clients } from './clients.ts'
+import type { Crowd } from './clients.ts'
+import { Plot } from './faults.ts'
+import type { Durations } from './faults.ts'
+import { Fleet } from './fleet.ts'
+import { readRooms } from './kafka-reader.ts'
+import { Ledger } from './ledger.ts'
+import type { Place } from './message.ts'
+import { Random } from './random.ts'
+import { Recoveries } from './report.ts'
+import { Tally } from './tally.ts'
+
+export interface FleetRunOptions {
+  readonly seed: string
+  readonly cycles: number
+  readonly crowd: Crowd
+  readonly durations: Durations
+  /** Where brokers and nodes keep their data and logs. */
+  readonly folder: string
+  readonly print: (line: string) => void
+}
+
+/** How long clients may take to catch up when nothing is wrong any more, ms. */
+const PATIENCE = 90_000
+
+/** Three nodes, three brokers, a crowd of clients, and cycles in which things go wrong and are compared afterwards. */
+class FleetRun {
+  readonly #options: FleetRunOptions
+  readonly #fleet: Fleet
+  readonly #clients: Clients
+  readonly #ledger: Ledger
+  readonly #tally: Tally
+  readonly #plot: Plot
+  readonly #recoveries = new Recoveries()
+  /** How long each node's log was when the cycle began. */
+  #logs: readonly string[] = []
+
+  constructor(options: FleetRunOptions, fleet: Fleet, ledger: Ledger, tally: Tally, random: Random) {
+    this.#options = options
+    this.#fleet = fleet
+    this.#ledger = ledger
+    this.#tally = tally
+    const world = { nodes: () => fleet.nodes, random: random.fork('clients'), tally }
+    this.#clients = new Clients(world, ledger, options.crowd)
+    this.#plot = new Plot({ fleet, clients: this.#clients, durations: options.durations }, random.fork('faults'))
+  }
+
+  /** Resolves with whether every promise held. */
+  async run(): Promise<boolean> {
+    const { cycles, print } = this.#options
+    await this.#clients.ready()
+    for (let number = 1; number <= cycles && this.#ledger.broken.length === 0; number++) {
+      this.#logs = this.#fleet.nodes.map(({ name, log, lines }) => `${name} from line ${lines + 1} of ${log}`)
+      const line = await this.#cycle()
+      print(`${String(number).padStart(3)}/${cycles}  ${line}`)
+    }
+    if (this.#ledger.broken.length === 0) await this.#last()
+    await this.#report()
+    await this.#clients.stop()
+    return this.#ledger.broken.length === 0
+  }
+
+  async #cycle(): Promise<string> {
+    const faults = this.#plot.cycle()
+    const met = await Promise.all(
+      faults.map(async ({ fault, after }) => {
+        await delay(after)
+        this.#tally.add(`fault ${fault.kind}`)
+        return `${fault.kind} (${await fault.strike()})`
+      }),
+    )
+    const healed = performance.now()
+    const places = await this.#caughtUp()
+    const ms = performance.now() - healed
+    const what = met.join(' + ')
+    if (!places) return `${what}: did not recover`
+    this.#recoveries.add(
+      faults.map(({ fault }) => fault.kind),
+      ms,
+    )
+    await this.#compare(places)
+    const counts = `${this.#tally.of('acknowledged')} acknowledged, ${this.#tally.of('delivered')} delivered`
+    return `${what}: all caught up ${(ms / 1000).toFixed(1)} s later; ${counts}`
+  }
+
+  /** Where everybody is, when they are; undefined where somebody stays behind. */
+  async #caughtUp(): Promise<ReadonlyMap<string, Place> | undefined> {
+    const waiting = new AbortController()
+    const late = delay(PATIENCE, undefined, { signal: waiting.signal }).catch(() => undefined)
+    const places = await Promise.race([this.#clients.catchUp(), late])
+    waiting.abort()
+    if (places) return places
+    for (const what of this.#clients.awaited) {
+      this.#ledger.broke('stuck', `${what}, ${PATIENCE / 1000} s after the last fault was over`)
+    }
+    return undefined
+  }
+
+  async #compare(places: ReadonlyMap<string, Place>): Promise<void> {
+    const wanted = Array.from(places, ([room, { offset }]) => ({
+      room,
+      from: this.#ledger.next(room),
+      end: offset + 1,
+    }))
+    const records = await readRooms(this.#fleet.addresses, wanted)
+    for (const { room, end } of wanted) this.#ledger.learn(room, records.get(room) ?? [], end)
+    this.#clients.compare(places)
+  }
+
+  /** Everything that was ever sent is looked at once more, when nothing moves any more. */
+  async #last(): Promise<void> {
+    await this.#clients.finish()
+    const places = await this.#caughtUp()
+    if (!places) return
+    await this.#compare(places)
+    if (!this.#ledger.settled) this.#ledger.broke('lost', 'a RECEIPT named a place beyond the end of its room')
+    const wanted = Array.from(places, ([room, { offset }]) => ({ room, from: 0, end: offset + 1 }))
+    for (const [room, records] of await readRooms(this.#fleet.addresses, wanted)) this.#ledger.reread(room, records)
+  }
+
+  async #report(): Promise<void> {
+    const { print } = this.#options
+    print('')
+    for (const line of this.#recoveries.lines) print(line)
+    print('')
+    const counts = ['sent', 'acknowledged', 'kept', 'delivered', 'resumed', 'repeated', 'repeats recognised']
+    print(counts.map(name => `${name} ${this.#tally.of(name)}`).join(', '))
+    const listed = (prefix: string): string =>
+      this.#tally
+        .named(prefix)
+        .map(([name, count]) => `${name} ${count}`)
+        .join(', ')
+    print(`faults: ${listed('fault ')}`)
+    print(`errors that clients were told: ${listed('ERROR ')}`)
+    const used = await Promise.all(this.#fleet.nodes.map(async node => ({ name: node.name, ...(await node.usage()) })))
+    for (const { name, memory, cpu } of used)
+      print(`${name}: ${memory.toFixed(0)} MiB, ${cpu.toFixed(0)} s of CPU since its start`)
+    const { broken } = this.#ledger
+    for (const { breach, what, time } of broken) print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
+    if (broken.length > 0) for (const place of this.#logs) print(`see ${place}`)
+  }
+}
+
+/** Resolves with whether every promise held. */
+export const runFleet = async (options: FleetRunOptions): Promise<boolean> => {
+  const tally = new Tally()
+  const ledger = new Ledger(tally, false)
+  const random = new Random(options.seed)
+  const onCrash = (node: string, code: number): void =>
+    ledger.broke('stuck', `${node} ended by itself, exit code ${code}`)
+  const { folder } = options
+  const fleet = await Fleet.start({ folder, nodes: 3, random, onCrash })
+  try {
+    return await new FleetRun(options, fleet, ledger, tally, random).run()
+  } finally {
+    await fleet.close()
+  }
+}

@@ -1,0 +1,49 @@
+import { Kafka, logLevel } from 'kafkajs'
+import { topicOf } from '../../kafka/topics.ts'
+import type { Kept } from './ledger.ts'
+
+/** What to read of a room: the offsets from `from` up to `end`, not `end` itself. */
+export interface Wanted {
+  readonly room: string
+  readonly from: number
+  readonly end: number
+}
+
+const text = (value: Buffer | string | readonly (Buffer | string)[] | undefined): string => String(value ?? '')
+
+/**
+ * Reads rooms straight from the brokers, with another client than the nodes have, so that no mistake of theirs is
+ * made twice. Resolves with the records of each room.
+ */
+export const readRooms = async (brokers: string, wanted: readonly Wanted[]): Promise<Map<string, Kept[]>> => {
+  const client = new Kafka({ clientId: 'chaos', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
+  const consumer = client.consumer({ groupId: `chaos-${crypto.randomUUID()}`, allowAutoTopicCreation: false })
+  const open = new Map(wanted.filter(({ from, end }) => from < end).map(each => [topicOf(each.room), each]))
+  const records = new Map(wanted.map(({ room }): [string, Kept[]] => [room, []]))
+  if (open.size === 0) return records
+  const { promise: complete, resolve: done, reject } = Promise.withResolvers<void>()
+  consumer.on(consumer.events.CRASH, ({ payload }) => payload.restart || reject(payload.error))
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topics: [...open.keys()] })
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        const asked = open.get(batch.topic)
+        for (const { offset, headers, value } of asked ? batch.messages : []) {
+          const at = Number(offset)
+          if (!asked || at < asked.from || at >= asked.end) continue
+          const lines = Object.entries(headers ?? {}).map(([name, each]) => [name, text(each)] as const)
+          records.get(asked.room)?.push({ offset: at, headers: new Map(lines), body: value ?? Buffer.alloc(0) })
+        }
+        if (asked && Number(batch.lastOffset()) >= asked.end - 1) open.delete(batch.topic)
+        if (open.size === 0) done()
+      },
+    })
+    for (const [topic, { from }] of open) consumer.seek({ topic, partition: 0, offset: String(from) })
+    await complete
+    return records
+  } finally {
+    await consumer.disconnect()
+  }
+}
