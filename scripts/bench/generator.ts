@@ -2,9 +2,11 @@
  * The load generator: a process of its own, with a core of its own where there are two. It runs one load as its
  * argument (JSON) says, and prints one line of JSON with what it found.
  */
+import { connecting } from './load/connecting.ts'
 import { fanOut } from './load/fan-out.ts'
+import { idle } from './load/idle.ts'
 
-const loads = { 'fan-out': fanOut }
+const loads = { 'fan-out': fanOut, 'idle': idle, 'connecting': connecting }
 
 export type Loads = typeof loads
 export type LoadName = keyof Loads

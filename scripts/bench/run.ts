@@ -11,11 +11,17 @@ import { parseArgs } from 'node:util'
 import { root, runScript, ScriptError } from '../launch.ts'
 import { Bench, type BenchOptions } from './bench.ts'
 import { faultsIn, printed, type Findings } from './report/report.ts'
+import { connections } from './scenarios/connections.ts'
 import { fanOut } from './scenarios/fan-out.ts'
+import { rooms } from './scenarios/rooms.ts'
 import { contestants, type ContestantName } from './servers/contestants.ts'
 import { pinned } from './servers/process.ts'
 
-const scenarios: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = { fanout: fanOut }
+const scenarios: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = {
+  fanout: fanOut,
+  rooms,
+  connections,
+}
 
 const HELP = `Usage: node scripts/bench/run.ts [scenario…] [options]
 

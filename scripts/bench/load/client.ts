@@ -115,9 +115,11 @@ export class Client {
     return answer
   }
 
-  /** Resolves with the head of the RECEIPT of a frame that `write` sends by itself. */
-  receipt(id: string): Promise<string> {
-    return this.#answer(id)
+  /** Sends a frame to a server that sends it back, and resolves when it has. */
+  async echo(command: string, headers: Readonly<Record<string, string>>): Promise<string> {
+    const answer = this.#answer(command)
+    this.send(command, headers)
+    return answer
   }
 
   /** Writes finished frames, masked where that is needed. */
@@ -220,7 +222,8 @@ export class Client {
   #frame(head: string, bytes: Buffer, bodyAt: number, end: number): void {
     if (head.startsWith('MESSAGE')) return this.onMessage(head, bytes, bodyAt, end)
     if (head.startsWith('RECEIPT')) return this.#settle(headerOf(head, 'receipt-id') ?? '', head)
-    if (head.startsWith('CONNECTED')) return this.#settle('CONNECTED', head)
+    const command = head.slice(0, head.indexOf('\n')).trimEnd()
+    if (this.#waiting.has(command)) return this.#settle(command, head)
     this.#end(
       new Error(`the server said: ${head.trim().replaceAll('\n', ', ')} ${bytes.toString('utf8', bodyAt, end)}`),
     )

@@ -29,6 +29,7 @@ const LIMITS = {
   CONNECTIONS_PER_ADDRESS: '100000',
   CONNECTIONS_WAITING: '100000',
   ROOMS_PER_MINUTE: '1000000',
+  ROOMS_MAX: '100000',
   // No pings in the middle: most of the connections do not look at what comes.
   HEART_BEAT: '600000',
   DRAIN_SECONDS: '1',
@@ -66,11 +67,15 @@ export const startNode = async ({
   }
 }
 
-/** A bare limit: see ws-peer.ts. */
+/** What a bare limit is measured with: see ws-peer.ts and fastify-echo.ts. */
 export const startPeer = async (
-  mode: 'one-send' | 'gathered',
+  peer: 'one-send' | 'gathered' | 'echo',
   flags: readonly string[] = [],
 ): Promise<Contestant & { pid: number }> => {
-  const { pid, port, stop } = await startServer([...flags, join(import.meta.dirname, 'ws-peer.ts'), mode])
+  const script = join(import.meta.dirname, peer === 'echo' ? 'fastify-echo.ts' : 'ws-peer.ts')
+  const { pid, port, stop } = await startServer([...flags, script, peer])
   return { ...ours, pid, endpoint: { url: `ws://127.0.0.1:${port}/ws` }, stop }
 }
+
+/** Flags for Node.js: the process collects its garbage when it gets SIGUSR2. */
+export const collecting = ['--expose-gc', '--import', join(import.meta.dirname, 'collect.ts')]
