@@ -104,11 +104,9 @@ export class Clients {
     return readers.length + writers.length
   }
 
-  /** Compares what everybody was given with the log, up to those places. */
-  compare(places: ReadonlyMap<string, Place>): void {
-    for (const { delivered } of this.subscribers) {
-      this.#ledger.compare(delivered, (places.get(delivered.room)?.offset ?? -1) + 1)
-    }
+  /** Compares what everybody was given with the log, up to the offset that `end` says of a room. */
+  compare(end: (room: string) => number): void {
+    for (const { delivered } of this.subscribers) this.#ledger.compare(delivered, end(delivered.room))
   }
 
   /** Nothing new is sent; resolves when nothing waits for a receipt. */

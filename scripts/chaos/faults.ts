@@ -5,6 +5,7 @@ import type { LocalBroker } from '../services/kafka.ts'
 import type { NodeProcess } from './node-process.ts'
 import type { Path, Trouble } from './path.ts'
 import type { Random } from './random.ts'
+import { seconds } from './report.ts'
 
 /** How long faults last, ms. */
 export interface Durations {
@@ -28,7 +29,6 @@ const time = (random: Random, [least, most]: readonly [number, number]): number 
 /** More often short than long. */
 const stopTime = (random: Random, [least, most]: readonly [number, number]): number =>
   Math.round(least + (most - least) * random.next() ** 2)
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 const nodeKilled: Plan = ({ fleet, durations }, random) => {
   const node = random.pick(fleet.nodes)

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { caughtUp } from './caught-up.ts'
 import { Clients } from './clients.ts'
 import type { Crowd } from './clients.ts'
 import { Plot } from './faults.ts'
@@ -8,7 +9,8 @@ import { readRooms } from './kafka-reader.ts'
 import { Ledger } from './ledger.ts'
 import type { Place } from './message.ts'
 import { Random } from './random.ts'
-import { Recoveries } from './report.ts'
+import { Recoveries, reportOn, seconds, usageOf } from './report.ts'
+import type { Print } from './report.ts'
 import { Tally } from './tally.ts'
 
 export interface FleetRunOptions {
@@ -18,11 +20,8 @@ export interface FleetRunOptions {
   readonly durations: Durations
   /** Where brokers and nodes keep their data and logs. */
   readonly folder: string
-  readonly print: (line: string) => void
+  readonly print: Print
 }
-
-/** How long clients may take to catch up when nothing is wrong any more, ms. */
-const PATIENCE = 90_000
 
 /** Three nodes, three brokers, a crowd of clients, and cycles in which things go wrong and are compared afterwards. */
 class FleetRun {
@@ -71,7 +70,7 @@ class FleetRun {
       }),
     )
     const healed = performance.now()
-    const places = await this.#caughtUp()
+    const places = await caughtUp(this.#clients, this.#ledger)
     const ms = performance.now() - healed
     const what = met.join(' + ')
     if (!places) return `${what}: did not recover`
@@ -81,20 +80,7 @@ class FleetRun {
     )
     await this.#compare(places)
     const counts = `${this.#tally.of('acknowledged')} acknowledged, ${this.#tally.of('delivered')} delivered`
-    return `${what}: all caught up ${(ms / 1000).toFixed(1)} s later; ${counts}`
-  }
-
-  /** Where everybody is, when they are; undefined where somebody stays behind. */
-  async #caughtUp(): Promise<ReadonlyMap<string, Place> | undefined> {
-    const waiting = new AbortController()
-    const late = delay(PATIENCE, undefined, { signal: waiting.signal }).catch(() => undefined)
-    const places = await Promise.race([this.#clients.catchUp(), late])
-    waiting.abort()
-    if (places) return places
-    for (const what of this.#clients.awaited) {
-      this.#ledger.broke('stuck', `${what}, ${PATIENCE / 1000} s after the last fault was over`)
-    }
-    return undefined
+    return `${what}: all caught up ${seconds(ms)} later; ${counts}`
   }
 
   async #compare(places: ReadonlyMap<string, Place>): Promise<void> {
@@ -105,13 +91,13 @@ class FleetRun {
     }))
     const records = await readRooms(this.#fleet.addresses, wanted)
     for (const { room, end } of wanted) this.#ledger.learn(room, records.get(room) ?? [], end)
-    this.#clients.compare(places)
+    this.#clients.compare(room => this.#ledger.next(room))
   }
 
   /** Everything that was ever sent is looked at once more, when nothing moves any more. */
   async #last(): Promise<void> {
     await this.#clients.finish()
-    const places = await this.#caughtUp()
+    const places = await caughtUp(this.#clients, this.#ledger)
     if (!places) return
     await this.#compare(places)
     if (!this.#ledger.settled) this.#ledger.broke('lost', 'a RECEIPT named a place beyond the end of its room')
@@ -124,21 +110,9 @@ class FleetRun {
     print('')
     for (const line of this.#recoveries.lines) print(line)
     print('')
-    const counts = ['sent', 'acknowledged', 'kept', 'delivered', 'resumed', 'repeated', 'repeats recognised']
-    print(counts.map(name => `${name} ${this.#tally.of(name)}`).join(', '))
-    const listed = (prefix: string): string =>
-      this.#tally
-        .named(prefix)
-        .map(([name, count]) => `${name} ${count}`)
-        .join(', ')
-    print(`faults: ${listed('fault ')}`)
-    print(`errors that clients were told: ${listed('ERROR ')}`)
-    const used = await Promise.all(this.#fleet.nodes.map(async node => ({ name: node.name, ...(await node.usage()) })))
-    for (const { name, memory, cpu } of used)
-      print(`${name}: ${memory.toFixed(0)} MiB, ${cpu.toFixed(0)} s of CPU since its start`)
-    const { broken } = this.#ledger
-    for (const { breach, what, time } of broken) print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
-    if (broken.length > 0) for (const place of this.#logs) print(`see ${place}`)
+    for (const line of await usageOf(this.#fleet.nodes)) print(line)
+    reportOn(this.#tally, this.#ledger, print)
+    if (this.#ledger.broken.length > 0) for (const place of this.#logs) print(`see ${place}`)
   }
 }
 

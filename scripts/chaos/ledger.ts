@@ -1,5 +1,6 @@
 import { ATTEMPT, readBody } from './message.ts'
 import type { Place, Sent } from './message.ts'
+import { WITHOUT_KEYS } from './report.ts'
 import type { Tally } from './tally.ts'
 
 /** What was promised and did not hold. */
@@ -206,7 +207,7 @@ export class Ledger {
   }
 
   #doubled(room: string, offset: number, sent: Pick<Sent, 'sender' | 'n'>, sender: Sender): void {
-    if (sender.keyed && !this.#keysHold) this.#tally.add('kept twice, without keys')
+    if (sender.keyed && !this.#keysHold) this.#tally.add(WITHOUT_KEYS)
     else this.broke('twice', `${room} has ${this.#title(sent)} twice, the second time at ${offset}`)
   }
 

@@ -7,9 +7,13 @@ import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runScript, ScriptError } from '../launch.ts'
+import { isEnding, runScript, ScriptError } from '../launch.ts'
+import type { Crowd } from './clients.ts'
+import type { Durations } from './faults.ts'
 import { runFleet } from './fleet-run.ts'
-import { print } from './report.ts'
+import { runKills } from './embedded.ts'
+import { inNamespace } from './full-disk.ts'
+import { seconds } from './report.ts'
 
 const whole = (name: string, fallback: number): number => {
   const text = process.env[name] || String(fallback)
@@ -17,29 +21,57 @@ const whole = (name: string, fallback: number): number => {
   return Number(text)
 }
 
-await runScript(async () => {
-  const seed = whole('SEED', randomInt(1, 1_000_000))
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const CROWD: Crowd = {
+  rooms: 6,
+  keyed: 4,
+  receipted: 2,
+  bare: 1,
+  plain: 12,
+  sluggish: 4,
+  acknowledging: 6,
+  lapsing: 6,
+  strangers: 2,
+  every: 300,
+}
+
+/** Runs one part in a folder of its own, which stays where a promise was broken. */
+const part = async (name: string, run: (folder: string) => Promise<boolean>): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-chaos-'))
+  const began = performance.now()
+  let held = false
+  print(name)
+  try {
+    held = await run(folder)
+  } finally {
+    if (held || isEnding()) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    else print(`The logs are in ${folder}`)
+  }
+  print(`${held ? 'every promise held' : 'PROMISES WERE BROKEN'}, ${seconds(performance.now() - began)}\n`)
+  return held
+}
+
+await runScript(async () => {
+  const seed = String(whole('SEED', randomInt(1, 1_000_000)))
+  const which = process.env['PART'] || 'all'
+  if (!['all', 'fleet', 'embedded'].includes(which)) throw new ScriptError(`PART=${which}: all, fleet or embedded`)
+  const cycles = whole('CYCLES', 100)
+  const kills = whole('KILLS', 50)
   print(`SEED=${seed}`)
-  const held = await runFleet({
-    seed: String(seed),
-    cycles: whole('CYCLES', 100),
-    crowd: {
-      rooms: 6,
-      keyed: 4,
-      receipted: 2,
-      bare: 1,
-      plain: 12,
-      sluggish: 4,
-      acknowledging: 6,
-      lapsing: 6,
-      strangers: 2,
-      every: 300,
-    },
-    durations: { away: [500, 8_000], stopped: [5_000, 30_000] },
-    folder,
-    print,
-  })
-  if (held) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  return held ? 0 : 1
+  const held: boolean[] = []
+  if (which !== 'fleet') {
+    const one = (folder: string): Promise<boolean> =>
+      runKills({ seed, folder, data: join(folder, 'data'), print }, kills)
+    held.push(await part(`An embedded node, killed ${kills} times with -9 under load`, one))
+    const other = async (folder: string): Promise<boolean> => (await inNamespace(folder, seed)) === 0
+    held.push(await part('An embedded node on a disk that is full', other))
+  }
+  if (which !== 'embedded') {
+    const durations: Durations = { away: [500, 8_000], stopped: [5_000, 30_000] }
+    const fleet = (folder: string): Promise<boolean> =>
+      runFleet({ seed, cycles, crowd: CROWD, durations, folder, print })
+    held.push(await part(`A fleet of three nodes on three brokers, ${cycles} cycles of faults`, fleet))
+  }
+  return held.every(Boolean) ? 0 : 1
 })

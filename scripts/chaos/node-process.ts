@@ -81,6 +81,11 @@ export class NodeProcess implements Target {
     return this.#ended
   }
 
+  /** Whether its log has had this. */
+  async said(text: string): Promise<boolean> {
+    return (await readFile(this.log, 'utf8')).includes(text)
+  }
+
   /** Any other signal. */
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name)

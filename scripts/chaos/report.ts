@@ -1,8 +1,18 @@
-/** p50 and the largest of some times, in seconds. */
-const times = (ms: readonly number[]): string => {
+import type { Ledger } from './ledger.ts'
+import type { NodeProcess } from './node-process.ts'
+import type { Tally } from './tally.ts'
+
+export type Print = (line: string) => void
+
+const COUNTED = ['sent', 'acknowledged', 'kept', 'delivered', 'resumed', 'repeated', 'repeats recognised']
+
+export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+
+/** p50 and the largest of some times in ms. */
+const spread = (ms: readonly number[]): string => {
   const sorted = ms.toSorted((one, two) => one - two)
-  const at = (share: number): string => ((sorted[Math.floor(share * (sorted.length - 1))] ?? NaN) / 1000).toFixed(1)
-  return `${at(0.5).padStart(8)} s${at(1).padStart(8)} s`
+  const at = (share: number): string => seconds(sorted[Math.floor(share * (sorted.length - 1))] ?? NaN).padStart(10)
+  return at(0.5) + at(1)
 }
 
 /** How long it took until every client had everything, by what had gone wrong before. */
@@ -11,14 +21,39 @@ export class Recoveries {
 
   /** @param ms from the end of the last fault of a cycle until all clients had caught up */
   add(kinds: readonly string[], ms: number): void {
-    for (const kind of [...new Set(kinds), 'any']) this.#by.set(kind, [...(this.#by.get(kind) ?? []), ms])
+    for (const kind of new Set(kinds)) this.#by.set(kind, [...(this.#by.get(kind) ?? []), ms])
   }
 
   get lines(): string[] {
-    const heading = `${'fault'.padEnd(20)}${'cycles'.padStart(8)}${'p50'.padStart(10)}${'max'.padStart(10)}`
-    const rows = [...this.#by].sort(([one], [two]) => (one === 'any' ? 1 : two === 'any' ? -1 : one < two ? -1 : 1))
-    return [heading, ...rows.map(([kind, ms]) => kind.padEnd(20) + String(ms.length).padStart(8) + times(ms))]
+    const heading = `${'caught up after'.padEnd(20)}${'cycles'.padStart(8)}${'p50'.padStart(10)}${'max'.padStart(10)}`
+    const rows = [...this.#by].sort(([one], [two]) => (one < two ? -1 : 1))
+    return [heading, ...rows.map(([kind, ms]) => kind.padEnd(20) + String(ms.length).padStart(8) + spread(ms))]
   }
 }
 
-export const print = (line: string): void => void process.stdout.write(`${line}\n`)
+const listed = (counts: readonly [string, number][]): string =>
+  counts.map(([name, count]) => `${name} ${count}`).join(', ')
+
+/** What nodes use now, a line each. */
+export const usageOf = (nodes: readonly NodeProcess[]): Promise<string[]> =>
+  Promise.all(
+    nodes.map(async node => {
+      const { memory, cpu } = await node.usage()
+      return `${node.name}: ${memory.toFixed(0)} MiB, ${cpu.toFixed(0)} s of CPU since its last start`
+    }),
+  )
+
+/** What a run has come to: the counts, and what was promised and did not hold. */
+export const reportOn = (tally: Tally, ledger: Ledger, print: Print): void => {
+  const twice = tally.of(WITHOUT_KEYS) > 0 ? [WITHOUT_KEYS] : []
+  print(listed([...COUNTED, ...twice].map(name => [name, tally.of(name)])))
+  if (tally.named('fault ').length > 0) print(`faults: ${listed(tally.named('fault '))}`)
+  print(`errors that clients were told: ${listed(tally.named('ERROR ')) || 'none'}`)
+  const breaches = ['lost', 'twice', 'disorder', 'forbidden', 'gap', 'window', 'stuck', 'wrong'] as const
+  print(`broken promises: ${listed(breaches.map(breach => [breach, tally.of(`broken ${breach}`)]))}`)
+  for (const { breach, what, time } of ledger.broken)
+    print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
+}
+
+/** Messages that were repeated under their key, where nobody looks at keys. */
+export const WITHOUT_KEYS = 'kept twice without keys'
