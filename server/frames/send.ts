@@ -57,7 +57,7 @@ const recordOf = (sender: string, frame: Frame): NewRecord => {
   for (const [name, value] of frame.headers) if (!isReserved(name)) headers.set(name, value)
   const key = frame.headers.get('idempotency-key')
   if (key === undefined) return { sender, headers, body: frame.body }
-  if (key === '' || key.length > LONGEST_KEY) {
+  if (key === '' || Array.from(key).length > LONGEST_KEY) {
     throw fail('BAD_HEADER', `idempotency-key takes 1 to ${LONGEST_KEY} characters`)
   }
   return { sender, headers, body: frame.body, key }

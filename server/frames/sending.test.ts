@@ -258,6 +258,7 @@ wire(t, '[S-32] idempotency-key: a repeat is one message and the same RECEIPT', 
   t.not(await send(ann, 'K', 'of another key'), first)
   t.not(await send(ann, 'k', 'of another room', `${destination}/other`), first)
   t.not(await send(ann, 'x'.repeat(64), 'long'), first)
+  t.not(await send(ann, '🐎'.repeat(64), 'characters, not their halves'), first)
   await reader.request('SEND', { destination }, 'barrier')
   t.same(await reader.bodiesUntil('barrier'), [
     'first',
@@ -265,9 +266,10 @@ wire(t, '[S-32] idempotency-key: a repeat is one message and the same RECEIPT', 
     'of another sender',
     'of another key',
     'long',
+    'characters, not their halves',
     'barrier',
   ])
-  for (const key of ['', 'x'.repeat(65)]) {
+  for (const key of ['', 'x'.repeat(65), '🐎'.repeat(65)]) {
     const probe = await Probe.connect(t, transport, node)
     probe.send('SEND', { destination, 'idempotency-key': key, 'receipt': 'r' })
     t.match((await probe.error()).headers, { 'code': 'BAD_HEADER', 'receipt-id': 'r' })

@@ -65,11 +65,8 @@ const join = async (connection: Connection, frame: Frame, join: Join): Promise<O
   })
   joined.catch(forget)
   const { subscription, recovered, first } = await joined
-  if (subscribed.ended) {
-    subscription.end()
-    return DONE
-  }
-  subscribed.subscription = subscription
+  if (subscribed.ended) subscription.end()
+  else subscribed.subscription = subscription
   if (recovered === undefined) return DONE
   if (!frame.headers.has('receipt')) subscription.announce(recovered)
   return { headers: { recovered: String(recovered), ...(first === undefined ? {} : { first }) } }

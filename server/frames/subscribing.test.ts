@@ -179,7 +179,7 @@ wire(
 
 wire(
   t,
-  '[checklist 36, 39] [S-44] UNSUBSCRIBE while SUBSCRIBE is under way, and the id used again at once',
+  '[checklist 36, 39] [S-41] [S-44] UNSUBSCRIBE while SUBSCRIBE is under way, and the id used again at once',
   async (t, transport) => {
     const sender = await Probe.connect(t, transport, node)
     for (let i = 0; i < 10; i++) {
@@ -187,12 +187,16 @@ wire(
       const two = `${one}/two`
       const probe = await Probe.connect(t, transport, node)
       probe.raw(
-        `SUBSCRIBE\nid:s\ndestination:${one}\nreceipt:1\n\n\0UNSUBSCRIBE\nid:s\nreceipt:2\n\n\0` +
+        `SUBSCRIBE\nid:s\ndestination:${one}\nafter:none\nreceipt:1\n\n\0UNSUBSCRIBE\nid:s\nreceipt:2\n\n\0` +
           `SUBSCRIBE\nid:s\ndestination:${two}\nreceipt:3\n\n\0UNSUBSCRIBE\nid:s\nreceipt:4\n\n\0` +
           `SUBSCRIBE\nid:s\ndestination:${one}\nreceipt:5\nack:client\n\n\0`,
       )
       const receipts: string[] = []
-      while (receipts.length < 5) receipts.push((await probe.next('RECEIPT')).headers['receipt-id']!)
+      while (receipts.length < 5) {
+        const { headers } = await probe.next('RECEIPT')
+        receipts.push(headers['receipt-id']!)
+        t.equal(headers['recovered'], headers['receipt-id'] === '1' ? 'false' : undefined, 'also of one that has ended')
+      }
       t.same(receipts.toSorted(), ['1', '2', '3', '4', '5'])
       t.same(
         receipts.filter(id => id < '3'),
