@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka'
 import type { LogRecord, Offset } from '../server/ports/room-log.ts'
-import { BATCH_HEAD, OURS, USER } from './record.ts'
+import { BARRIER, BATCH_HEAD, KEY, OURS, USER } from './record.ts'
 import type { Identity } from './record.ts'
 
 /* Takes batches apart as the log has them; record.ts shows their layout. Anyone may have written them. */
@@ -57,14 +57,18 @@ const textOf = (bytes: Buffer | null): string | undefined => {
   return text.includes('\ufffd') && !isUtf8(bytes) ? undefined : text
 }
 
-/** Of repeated headers the first counts; what is null or not UTF-8 does not reach a reader. */
-const readHeaders = (cursor: Cursor): Map<string, string> => {
+/**
+ * Of repeated headers the first counts; what is null or not UTF-8 does not reach a reader. Undefined: the record is not for
+ * readers at all.
+ */
+const readHeaders = (cursor: Cursor): Map<string, string> | undefined => {
   const headers = new Map<string, string>()
   const count = cursor.varint()
   for (let i = 0; i < count; i++) {
     const name = textOf(cursor.bytes())
     const value = textOf(cursor.bytes())
     if (name === undefined || value === undefined) continue
+    if (name === BARRIER) return undefined
     const shown = name.startsWith(USER) ? name.slice(USER.length) : name.startsWith(OURS) ? undefined : name
     if (shown !== undefined && !headers.has(shown)) headers.set(shown, value)
   }
@@ -117,30 +121,43 @@ export interface Limits {
   readonly bytes: number
 }
 
-const readBatch = (bytes: Buffer, batch: Batch, from: Offset, limits: Limits) => {
+/** Visits the records of a batch at or after `from`, in order, until `visit` says that it has had enough. */
+const eachRecord = (
+  bytes: Buffer,
+  batch: Batch,
+  from: Offset,
+  visit: (offset: Offset, time: number, length: number, cursor: Cursor) => boolean,
+): void => {
   const cursor = openBatch(bytes, batch)
   const count = bytes.readInt32BE(batch.start + 57)
   const firstTimestamp = Number(bytes.readBigInt64BE(batch.start + 27))
   const maxTimestamp = Number(bytes.readBigInt64BE(batch.start + 35))
-  const records: LogRecord[] = []
-  let size = 0
-  for (let i = 0; i < count && records.length < limits.records && size < limits.bytes; i++) {
+  for (let i = 0; i < count; i++) {
     const length = cursor.varint()
     const end = cursor.at + length
     if (!(end > cursor.at)) throw new RangeError('a record has no length')
     cursor.at++
-    const time = cursor.varint()
+    const delta = cursor.varint()
     const offset = batch.first + BigInt(cursor.varint())
-    if (offset >= from) {
-      const sender = textOf(cursor.bytes()) ?? ''
-      const body = cursor.bytes() ?? EMPTY
-      const headers = readHeaders(cursor)
-      const logged = (batch.attributes & LOG_APPEND_TIME) !== 0 ? maxTimestamp : firstTimestamp + time
-      records.push({ offset, time: logged, sender, headers, body })
-      size += length
-    }
+    const time = (batch.attributes & LOG_APPEND_TIME) !== 0 ? maxTimestamp : firstTimestamp + delta
+    if (offset >= from && !visit(offset, time, length, cursor)) return
     cursor.at = end
   }
+}
+
+const readBatch = (bytes: Buffer, batch: Batch, from: Offset, limits: Limits) => {
+  const records: LogRecord[] = []
+  let size = 0
+  eachRecord(bytes, batch, from, (offset, time, length, cursor) => {
+    const sender = textOf(cursor.bytes()) ?? ''
+    const body = cursor.bytes() ?? EMPTY
+    const headers = readHeaders(cursor)
+    if (headers) {
+      records.push({ offset, time, sender, headers, body })
+      size += length
+    }
+    return records.length < limits.records && size < limits.bytes
+  })
   return { records, size }
 }
 
@@ -183,4 +200,48 @@ export const findBatch = (bytes: Buffer, identity: Identity): { offset?: Offset;
     next = batch.next
   }
   return next === undefined ? {} : { next }
+}
+
+/** A record that was written with an idempotency key. */
+export interface Keyed {
+  readonly offset: Offset
+  readonly time: number
+  readonly sender: string
+  readonly key: string
+}
+
+const readKey = (cursor: Cursor): string | undefined => {
+  const count = cursor.varint()
+  for (let i = 0; i < count; i++) {
+    const name = textOf(cursor.bytes())
+    const value = textOf(cursor.bytes())
+    if (name === KEY) return value
+  }
+  return undefined
+}
+
+/** The records with keys from `from` up to and without `to`; `next` is where to look on. What nobody can read is passed over. */
+export const findKeyed = (bytes: Buffer, from: Offset, to: Offset): { keyed: Keyed[]; next: Offset } => {
+  const keyed: Keyed[] = []
+  let next = from
+  for (const batch of batchesIn(bytes)) {
+    if (batch.next <= from) continue
+    if (batch.first >= to) return { keyed, next: to }
+    if ((batch.attributes & CONTROL) === 0) {
+      try {
+        eachRecord(bytes, batch, from, (offset, time, _length, cursor) => {
+          if (offset >= to) return false
+          const sender = textOf(cursor.bytes()) ?? ''
+          cursor.bytes()
+          const key = readKey(cursor)
+          if (key !== undefined) keyed.push({ offset, time, sender, key })
+          return true
+        })
+      } catch {
+        // Whoever wrote this has not written it with a key of ours.
+      }
+    }
+    next = batch.next
+  }
+  return { keyed, next }
 }

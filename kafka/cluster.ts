@@ -17,7 +17,7 @@ export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
   readonly logger: Logger
 }
 /** What a link is for: a broker answers the requests of one link one by one. */
-export type Purpose = 'ask' | 'read' | 'write' | 'retry' | 'tail' | 'join'
+export type Purpose = 'ask' | 'read' | 'write' | 'retry' | 'fence' | 'tail' | 'join'
 /** A topic as the cluster has it. */
 export interface Listing {
   /** hex */
@@ -171,7 +171,7 @@ export class Cluster {
     return topics.map(topic => listings.get(topic))
   }
 
-  /** The offset at `timestamp` (-2: the first, -1: after the last) of each topic, all of them led by `leader`. */
+  /** The offset at `timestamp` (-2: the first, -1: after the last; answers -1 for none) of each topic, all of them led by `leader`. */
   async offsets(leader: number, timestamp: bigint, topics: readonly string[]): Promise<(Offset | Error)[]> {
     const asked = [{ partitionIndex: PARTITION, currentLeaderEpoch: -1, timestamp }]
     const names = Array.from(new Set(topics), name => ({ name, partitions: asked }))

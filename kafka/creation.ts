@@ -16,6 +16,8 @@ export interface CreationOptions {
   readonly logTimeout: number
   readonly roomsMax: number
   readonly logger: Logger
+  /** Called before rooms are made; what it answers is called with the lives of those that were. */
+  readonly making: () => (lives: readonly string[]) => Promise<void>
 }
 
 /** Topics of one request; a controller makes that many in a fraction of a second. */
@@ -113,10 +115,13 @@ export class Creation {
 
   /** Makes rooms and resolves when each can be used, with what stood in the way of those that could not be made. */
   async #make(rooms: readonly RoomId[]): Promise<Map<RoomId, Error>> {
+    if (rooms.length === 0) return new Map()
     const problems = new Map<RoomId, Error>()
+    const ours = new Set<RoomId>()
+    const making = this.#options.making()
     for (let from = 0; from < rooms.length; from += AT_ONCE) {
       const some = rooms.slice(from, from + AT_ONCE)
-      for (const [room, error] of await this.#cluster.patiently(() => this.#createTopics(some)))
+      for (const [room, error] of await this.#cluster.patiently(() => this.#createTopics(some, ours)))
         problems.set(room, error)
     }
     const made = rooms.filter(room => !problems.has(room))
@@ -127,10 +132,12 @@ export class Creation {
       const missing = looks.find(look => look.status === 'rejected' && isMissing(look.reason))
       if (missing) throw new NotYet('a new room is not listed yet')
     })
+    await making(Array.from(ours, room => this.#places.known(room)?.id).filter(id => id !== undefined))
     return problems
   }
 
-  async #createTopics(rooms: readonly RoomId[]): Promise<Map<RoomId, Error>> {
+  /** @param ours gets those that this call has made, and nobody else */
+  async #createTopics(rooms: readonly RoomId[], ours: Set<RoomId>): Promise<Map<RoomId, Error>> {
     const { replication, logTimeout, logger } = this.#options
     const configs = topicConfigs(this.#options)
     const topics = rooms.map(room => ({
@@ -144,6 +151,7 @@ export class Creation {
     const roomsByTopic = new Map(rooms.map(room => [topicOf(room), room]))
     const problems = new Map<RoomId, Error>()
     for (const { name, errorCode, errorMessage } of answer.topics) {
+      if (errorCode === KafkaError.NONE) ours.add(roomsByTopic.get(name)!)
       if (errorCode === KafkaError.NONE || errorCode === KafkaError.TOPIC_ALREADY_EXISTS) continue
       if (PASSING.has(errorCode)) throw notYet(name, errorCode)
       logger.error({ topic: name, reason: errorMessage }, 'Kafka refuses to make a room')

@@ -137,6 +137,18 @@ export class Places {
     }
   }
 
+  /** The offset of the first record of `time` (epoch ms) or later; where there is none, of the first that comes. */
+  async since(place: Place, time: number): Promise<Offset> {
+    const { room, topic } = place
+    const { leader } = await this.of(room)
+    const [offset] = await this.#cluster.offsets(leader, BigInt(time), [topic])
+    if (offset instanceof Error) {
+      this.lost(place)
+      throw offset
+    }
+    return offset! < 0n ? (await this.bounds(place)).next : offset!
+  }
+
   #offset({ leader, topic }: Place, timestamp: bigint): Promise<Offset> {
     const key = `${timestamp} ${leader}`
     let gather = this.#offsets.get(key)

@@ -2,12 +2,12 @@ import { initProducerIdV4 } from '@platformatic/kafka'
 import type { produceV9 } from '@platformatic/kafka'
 import { fail, HoofbeatError } from '../server/errors.ts'
 import type { Logger } from '../server/ports/logger.ts'
-import type { NewRecord, Position, RoomId } from '../server/ports/room-log.ts'
+import type { Position, RoomId } from '../server/ports/room-log.ts'
 import { notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
 import type { Place, Places } from './places.ts'
 import type { Reader } from './reader.ts'
-import { packRecord } from './record.ts'
+import type { PackedRecord } from './record.ts'
 import { RoomQueue, sizeOf } from './room-queue.ts'
 import type { Append, Batch } from './room-queue.ts'
 import { BATCH_BYTES } from './topics.ts'
@@ -17,8 +17,6 @@ import { KafkaError, produce } from './wire.ts'
 export interface ProducerOptions {
   /** ms */
   readonly logTimeout: number
-  /** What may wait for its outcome, in bytes. */
-  readonly queueBytes: number
   /** ms that a broker may wait for its copies before it answers. */
   readonly brokerTimeout: number
   readonly logger: Logger
@@ -53,7 +51,6 @@ export class Producer {
   readonly #leaders = new Map<string, Leader>()
   /** What nobody has heard about yet, oldest first. */
   readonly #open = new Set<Append>()
-  #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #producerId: bigint | undefined
   #identifying: Promise<void> | undefined
@@ -67,27 +64,21 @@ export class Producer {
     this.#options = options
   }
 
-  /** As `RoomLog.append`. */
-  async append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
-    if (records.length === 0) return []
+  /** Writes records together or not at all, in the order of the calls for the room; see `RoomLog.append`. */
+  async append(room: RoomId, records: readonly PackedRecord[]): Promise<Position[]> {
     if (this.#closing) throw fail('LOG_UNAVAILABLE', 'this node is closing')
-    const now = Date.now()
-    const packed = records.map(record => packRecord(record, now))
-    const bytes = sizeOf(packed)
-    if (this.#bytes + bytes > this.#options.queueBytes) throw fail('LOG_UNAVAILABLE', 'too much is waiting for it')
     const queue = this.#queueOf(room)
-    this.#bytes += bytes
+    const bytes = sizeOf(records)
     try {
       return await new Promise((resolve, reject) => {
         const deadline = performance.now() + this.#options.logTimeout
-        const append: Append = { queue, records: packed, bytes, deadline, resolve, reject }
+        const append: Append = { queue, records, bytes, deadline, resolve, reject }
         this.#open.add(append)
         queue.add(append)
         this.#timer ??= setTimeout(() => this.#expire(), this.#options.logTimeout)
         this.#wake(queue)
       })
     } finally {
-      this.#bytes -= bytes
       if (this.#open.size === 0) this.#idle?.()
     }
   }

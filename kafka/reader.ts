@@ -3,7 +3,8 @@ import type { LogRecord, Offset, RoomId } from '../server/ports/room-log.ts'
 import { NotYet, notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
 import type { Place, Places } from './places.ts'
-import { decodeBatches, findBatch } from './batches.ts'
+import { decodeBatches, findBatch, findKeyed } from './batches.ts'
+import type { Keyed } from './batches.ts'
 import type { Identity } from './record.ts'
 import { fetch, KafkaError } from './wire.ts'
 import type { RoomAnswer } from './wire.ts'
@@ -61,6 +62,25 @@ export class Reader {
         at = next
       }
     })
+  }
+
+  /**
+   * Hands what was written with idempotency keys to `visit`, page by page: from the first record of `time` (epoch ms) or later
+   * up to the record at `to`, which is in the log.
+   */
+  async keyed(place: Place, time: number, to: Offset, visit: (page: Keyed[]) => Promise<void>): Promise<void> {
+    let at = await this.#cluster.patiently(() => this.#places.since(place, time))
+    while (at < to) {
+      const { keyed, next } = await this.#cluster.patiently(async () => {
+        const answer = await this.#fetch(place, at)
+        if (!answer) return { keyed: [], next: (await this.#places.bounds(place)).first }
+        const page = findKeyed(answer.batches, at, to)
+        if (page.next === at) throw new NotYet(`${place.topic} has no ${at} yet`)
+        return page
+      })
+      await visit(keyed)
+      at = next
+    }
   }
 
   /** One try; undefined where `from` is out of range. */

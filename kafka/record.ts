@@ -8,6 +8,7 @@ import { BATCH_BYTES } from './topics.ts'
     value    the body, untouched
     headers  the user headers of the SEND frame, in their order, unescaped, in UTF-8
              hb-key       the idempotency key
+             hb-barrier   the record is no message: readers skip it (see fence.ts)
              hb-.<name>   a user header whose own name begins with `hb-`
              hb-<other>   kept for later use: readers skip it
 
@@ -19,7 +20,8 @@ import { BATCH_BYTES } from './topics.ts'
   A varint is zigzag, least significant 7 bits first; length -1 is null.
 */
 export const OURS = 'hb-'
-const KEY = 'hb-key'
+export const KEY = 'hb-key'
+export const BARRIER = 'hb-barrier'
 export const USER = 'hb-.'
 export const BATCH_HEAD = 61
 const MAGIC = 2
@@ -77,18 +79,25 @@ const headersOf = (record: NewRecord): Buffer[] => {
 }
 
 /** A copy of `record` in Kafka's form. */
-export const packRecord = (record: NewRecord, time: number): PackedRecord => {
-  const key = Buffer.from(record.sender)
-  const headers = headersOf(record)
-  const sized = [key, record.body, ...headers]
+export const packRecord = (record: NewRecord, time: number): PackedRecord =>
+  pack(Buffer.from(record.sender), record.body, headersOf(record), time)
+
+/** A record that no reader is shown. */
+export const packBarrier = (time: number): PackedRecord => pack(EMPTY, EMPTY, [Buffer.from(BARRIER), EMPTY], time)
+
+const EMPTY = Buffer.alloc(0)
+
+/** @param headers names and values in turn */
+const pack = (key: Buffer, body: Buffer, headers: readonly Buffer[], time: number): PackedRecord => {
+  const sized = [key, body, ...headers]
   let size = varintSize(headers.length / 2)
   for (const part of sized) size += varintSize(part.length) + part.length
   const writer = new Writer(size)
   if (key.length > 0) writer.varint(key.length)
   else writer.varint(-1)
   writer.bytes(key)
-  writer.varint(record.body.length)
-  writer.bytes(record.body)
+  writer.varint(body.length)
+  writer.bytes(body)
   writer.varint(headers.length / 2)
   for (const part of headers) {
     writer.varint(part.length)

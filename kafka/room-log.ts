@@ -1,6 +1,7 @@
 import { deleteRecordsV2 } from '@platformatic/kafka'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { fail, HoofbeatError } from '../server/errors.ts'
+import type { Claims } from '../server/ports/claims.ts'
 import type { Driver } from '../server/ports/driver.ts'
 import type { Logger } from '../server/ports/logger.ts'
 import type {
@@ -14,8 +15,11 @@ import type {
   Sink,
   Tail,
 } from '../server/ports/room-log.ts'
+import { Appends } from './appends.ts'
 import { Cluster, notYet } from './cluster.ts'
 import { Creation } from './creation.ts'
+import { Fence } from './fence.ts'
+import { Keys } from './keys.ts'
 import { Places } from './places.ts'
 import { Producer } from './producer.ts'
 import { Reader } from './reader.ts'
@@ -43,17 +47,23 @@ export interface KafkaLogOptions {
   readonly queueBytes: number
   /** How many rooms there may be in the cluster. */
   readonly roomsMax: number
+  /** Who uses which idempotency key: shared with all that write to this cluster, or keys hold among those that share it. */
+  readonly claims: Claims
+  /** How long a key is known, ms: the same as that of `claims`. */
+  readonly idempotencyWindow: number
   readonly logger: Logger
 }
 
 /** After this long without an answer a broker counts as gone, ms; less only where the log's own timeout is shorter. */
 const ANSWER_WITHIN = { least: 2_000, most: 5_000 }
+/** How far clocks that ought to be the same may differ, ms; less only where the log's own timeout is short. */
+const SKEW = 1_000
 
 class KafkaRoomLog implements RoomLog {
   readonly #cluster: Cluster
   readonly #places: Places
   readonly #reader: Reader
-  readonly #producer: Producer
+  readonly #appends: Appends
   readonly #tails: Tails
   readonly #creation: Creation
   readonly #options: KafkaLogOptions
@@ -66,12 +76,15 @@ class KafkaRoomLog implements RoomLog {
     this.#cluster = new Cluster({ clientId: 'hoofbeat', ...options, timeout })
     this.#places = new Places(this.#cluster, logger)
     this.#reader = new Reader(this.#cluster, this.#places, logger)
-    this.#producer = new Producer(this.#cluster, this.#places, this.#reader, {
-      ...options,
-      brokerTimeout: Math.floor(timeout * 0.8),
-    })
+    const brokerTimeout = Math.floor(timeout * 0.8)
+    const producer = new Producer(this.#cluster, this.#places, this.#reader, { logTimeout, brokerTimeout, logger })
+    const skew = Math.min(SKEW, logTimeout / 10)
+    const fence = new Fence(this.#cluster, this.#places, { skew, brokerTimeout })
+    const keysOptions = { ...options, window: options.idempotencyWindow, skew }
+    const keys = new Keys(this.#cluster, this.#places, this.#reader, fence, keysOptions)
+    this.#appends = new Appends(producer, keys, options)
     this.#tails = new Tails(this.#cluster, this.#places, logger)
-    this.#creation = new Creation(this.#cluster, this.#places, options)
+    this.#creation = new Creation(this.#cluster, this.#places, { ...options, making: () => keys.making() })
   }
 
   async create(rooms: readonly RoomId[]): Promise<void> {
@@ -80,7 +93,7 @@ class KafkaRoomLog implements RoomLog {
   }
 
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
-    return this.#producer.append(room, records)
+    return this.#appends.append(room, records)
   }
 
   async tail(room: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
@@ -139,7 +152,7 @@ class KafkaRoomLog implements RoomLog {
   }
 
   async #close(): Promise<void> {
-    await this.#producer.close()
+    await this.#appends.close()
     this.#tails.close()
     await this.#cluster.close()
   }

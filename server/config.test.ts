@@ -188,6 +188,18 @@ const texts: Partial<Record<ConfigKey, { standard?: string; good: string[]; bad:
   KAFKA_TLS_KEY: { good: ['key.pem'], bad: [] },
   KAFKA_SASL_USERNAME: { good: ['bridge'], bad: [] },
   KAFKA_SASL_PASSWORD: { good: ['x', ' a password '], bad: [] },
+  REDIS_URL: {
+    good: ['redis://127.0.0.1:6379', 'rediss://user:p%40ss@redis.example.org/2', 'redis://[::1]'],
+    bad: [
+      '127.0.0.1:6379',
+      'http://127.0.0.1:6379',
+      'redis:127.0.0.1',
+      'redis://',
+      'redis:///1',
+      'redis://a:x',
+      'redis://a b',
+    ],
+  },
   JWT_SECRET: { good: ['x'.repeat(32), '비밀'.repeat(6)], bad: ['x'.repeat(31), '비밀'.repeat(5)] },
   JWT_JWKS_URL: {
     good: ['https://login.example.org/.well-known/jwks.json', 'http://127.0.0.1:8081/@/keys?x=y'],
@@ -239,11 +251,12 @@ void t.test('a bad value is told in one line, with its key, its value and what i
 
 void t.test('secrets are never shown', async t => {
   const secrets = Object.entries(keys).flatMap(([name, key]) => ('secret' in key ? [name] : []))
-  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'JWT_SECRET'])
+  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'JWT_SECRET'])
   t.equal(refusal({ JWT_SECRET: 'hidden' }), 'JWT_SECRET=(not shown) is not allowed: it takes at least 32 bytes')
   const hidden = 'hidden'.repeat(6)
   const wrong: Env[] = [
     { KAFKA_SASL_PASSWORD: hidden },
+    { REDIS_URL: `redis://:${hidden}@127.0.0.1:x` },
     { ACCESS: 'token', JWT_SECRET: hidden, JWT_JWKS_URL: 'https://a/' },
     { KAFKA_SASL_PASSWORD: hidden, JWT_SECRET: hidden, PORT: 'x' },
   ]

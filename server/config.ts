@@ -53,6 +53,12 @@ const url = (allowed: string): Key<string> => ({
     return parsed && parsed.username === '' && parsed.password === '' ? value : undefined
   },
 })
+/** Secret as a whole: it may have a password in it. */
+const redisUrl = (allowed: string): Key<string> => ({
+  allowed,
+  secret: true,
+  parse: value => (/^rediss?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined),
+})
 
 /** As browsers write it: in lower case, without the port that goes without saying. */
 const readOrigin = (item: string): string | undefined => {
@@ -98,6 +104,9 @@ export const keys = {
   LOG_TIMEOUT: integer(15_000, 1_000, 600_000, 'milliseconds'),
   LOG_QUEUE_BYTES: integer(64 * MiB, 2 * MiB, 4096 * MiB, 'bytes'),
   IDEMPOTENCY_WINDOW: integer(600_000, 1_000, DAY, 'milliseconds'),
+  REDIS_URL: redisUrl(
+    'redis://host:port or rediss://host:port, with user:password@ before the host where it is needed',
+  ),
 
   ACCESS: { fallback: 'open', ...choice(['open', 'token']) },
   JWT_SECRET: secret('at least 32 bytes', 32),

@@ -12,6 +12,7 @@ import { pageRoutes } from './http/page.ts'
 import { buildHttp } from './http/server.ts'
 import { readKafkaTls, readTls } from './tls.ts'
 import type { Access } from './ports/access.ts'
+import type { Claims } from './ports/claims.ts'
 import type { Driver } from './ports/driver.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import { isLoopback, originCheck } from './transport/origin.ts'
@@ -93,7 +94,8 @@ const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>>
   }
   const { openKafkaLog } = await import('../kafka/room-log.ts')
   const tls = await readKafkaTls(config)
-  return openKafkaLog({
+  const claims = await openClaims(config, logger)
+  const log = await openKafkaLog({
     brokers: config.KAFKA_BROKERS,
     ...(tls && { tls }),
     ...saslOf(config),
@@ -103,8 +105,27 @@ const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>>
     // The node's own bound comes first; this one holds for what a record is in Kafka's form.
     queueBytes: 2 * config.LOG_QUEUE_BYTES,
     roomsMax: config.ROOMS_MAX,
+    claims: claims.port,
+    idempotencyWindow: config.IDEMPOTENCY_WINDOW,
     logger,
   })
+  const close = async (): Promise<void> => {
+    await log.close()
+    await claims.close()
+  }
+  return { ...log, close }
+}
+
+/** Who uses which idempotency key: what nodes on Kafka have to tell each other beside the log. */
+const openClaims = async (config: Config, logger: Logger): Promise<Driver<Claims>> => {
+  const window = config.IDEMPOTENCY_WINDOW
+  if (config.REDIS_URL === undefined) {
+    logger.warn({}, 'no REDIS_URL: an idempotency-key holds on one node only')
+    const { memoryClaims } = await import('./drivers/memory/claims.ts')
+    return memoryClaims({ window })
+  }
+  const { openRedisClaims } = await import('./drivers/redis/claims.ts')
+  return openRedisClaims({ url: config.REDIS_URL, window, timeout: config.LOG_TIMEOUT, logger })
 }
 
 const saslOf = (config: Config) => {

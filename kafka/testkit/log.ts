@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Logger } from '../../server/ports/logger.ts'
 import type { LogRecord, NewRecord, Offset, RoomId, RoomLog, Sink } from '../../server/ports/room-log.ts'
+import { memoryClaims } from '../../server/drivers/memory/claims.ts'
 import { openKafkaLog } from '../room-log.ts'
 import type { KafkaLogOptions } from '../room-log.ts'
 
@@ -22,6 +23,8 @@ export const openLog = async (t: Test, brokers: string, options: Partial<KafkaLo
     logTimeout: 15_000,
     queueBytes: 64 * 1024 * 1024,
     roomsMax: 100_000,
+    claims: memoryClaims({ window: 600_000 }).port,
+    idempotencyWindow: 600_000,
     logger,
     ...options,
   })

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Admin, Consumer, Producer } from '@platformatic/kafka'
 import { openKafkaLog } from '../../kafka/room-log.ts'
 import { topicConfigs, topicOf } from '../../kafka/topics.ts'
+import { memoryClaims } from '../../server/drivers/memory/claims.ts'
 import type { NewRecord, RoomId, RoomLog } from '../../server/ports/room-log.ts'
 import { startKafka } from '../services/kafka.ts'
 
@@ -65,6 +66,8 @@ const open = () =>
     logTimeout: 15_000,
     queueBytes: 64 * 1024 * 1024,
     roomsMax: 100_000,
+    claims: memoryClaims({ window: 600_000 }).port,
+    idempotencyWindow: 600_000,
     logger: silent,
   })
 const driver = await open()
