@@ -1,12 +1,17 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Admin } from '@platformatic/kafka'
 import { capture, ended, ScriptError } from '../launch.ts'
+import { topicConfigs } from '../../kafka/topics.ts'
 import { startKafka, type LocalKafka } from '../services/kafka.ts'
 import type { LoadName, Loads } from './generator.ts'
 import type { Endpoint } from './load/client.ts'
+import type { Times } from './load/clock.ts'
+import type { PassPlan, WritePlan, WriteResult } from './servers/bare-log.ts'
 import { startNode, startPeer, type Contestant, type ContestantName, type NodeOptions } from './servers/contestants.ts'
-import { coresOf, launchAt, pinned } from './servers/process.ts'
+import { coresOf, launchAt, pinned, type Place } from './servers/process.ts'
 
 /** What was asked for on the command line. */
 export interface BenchOptions {
@@ -22,6 +27,20 @@ export interface BenchOptions {
     | undefined
   /** Where the CPU profiles of the servers go. */
   readonly profile: string | undefined
+}
+
+/** The settings that the nodes here give to the topics of their rooms. */
+export const roomConfigs = topicConfigs({ retentionMs: -1, logTimeout: 15_000, replication: 1 })
+
+/** Runs a script on its core with a plan as its argument, and resolves with the JSON that it prints. */
+const answerOf = async (place: Place, script: string, plan: unknown): Promise<unknown> => {
+  const child = launchAt(place, [join(import.meta.dirname, script), JSON.stringify(plan)])
+  const chunks: Buffer[] = []
+  child.stdout!.on('data', (chunk: Buffer) => chunks.push(chunk))
+  child.stderr!.on('data', (chunk: Buffer) => process.stderr.write(chunk))
+  const code = await ended(child)
+  if (code !== 0) throw new ScriptError(`${script} ended with exit code ${code}`)
+  return JSON.parse(Buffer.concat(chunks).toString())
 }
 
 /** What the scenarios share: the options, the servers, the load generator, one Kafka. */
@@ -75,14 +94,24 @@ export class Bench {
     load: Name,
     plan: Parameters<Loads[Name]>[0],
   ): Promise<Awaited<ReturnType<Loads[Name]>>> {
-    const script = join(import.meta.dirname, 'generator.ts')
-    const child = launchAt('load', [script, JSON.stringify({ load, plan })])
-    const chunks: Buffer[] = []
-    child.stdout!.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.stderr!.on('data', (chunk: Buffer) => process.stderr.write(chunk))
-    const code = await ended(child)
-    if (code !== 0) throw new ScriptError(`the load generator ended with exit code ${code}`)
-    return JSON.parse(Buffer.concat(chunks).toString()) as Awaited<ReturnType<Loads[Name]>>
+    const found = await answerOf('load', 'generator.ts', { load, plan })
+    return found as Awaited<ReturnType<Loads[Name]>>
+  }
+
+  /** Writes to a log as fast as it takes it, or passes messages through it, without anything of ours around it. */
+  async bare<Plan extends WritePlan | PassPlan>(plan: Plan): Promise<Plan extends PassPlan ? Times : WriteResult> {
+    const found = await answerOf('server', 'servers/bare-log.ts', plan)
+    return found as Plan extends PassPlan ? Times : WriteResult
+  }
+
+  /** A topic as rooms have it, that nobody else knows. */
+  async topic(): Promise<{ brokers: string[]; topic: string }> {
+    const brokers = (await this.brokers()).split(',')
+    const admin = new Admin({ clientId: 'bench', bootstrapBrokers: brokers })
+    const topic = `bare-${randomBytes(4).toString('hex')}`
+    await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: roomConfigs })
+    await admin.close()
+    return { brokers, topic }
   }
 
   async close(): Promise<void> {

@@ -5,8 +5,12 @@
 import { connecting } from './load/connecting.ts'
 import { fanOut } from './load/fan-out.ts'
 import { idle } from './load/idle.ts'
+import { manyRooms } from './load/many-rooms.ts'
+import { newcomers } from './load/newcomers.ts'
+import { receipts } from './load/receipts.ts'
+import { crowd, resume } from './load/returning.ts'
 
-const loads = { 'fan-out': fanOut, 'idle': idle, 'connecting': connecting }
+const loads = { 'fan-out': fanOut, 'idle': idle, connecting, crowd, manyRooms, newcomers, receipts, resume }
 
 export type Loads = typeof loads
 export type LoadName = keyof Loads

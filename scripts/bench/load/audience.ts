@@ -84,6 +84,11 @@ export class Audience {
     return bytes
   }
 
+  /** The id of the newest message that came to one of those that are looked at. */
+  get newestId(): string {
+    return this.#listeners.find(({ checker }) => checker)?.checker?.newest ?? ''
+  }
+
   /** Whether everyone has had at least one message. */
   get heard(): boolean {
     return this.#listeners.every(({ client, checker }) => (checker?.messages ?? client.counted) > 0)

@@ -37,6 +37,8 @@ export class Checker {
   messages = 0
   /** Stands for all ids and what they were the ids of, in order: the same for subscribers that saw the same. */
   order = 0
+  /** The newest message's id. */
+  newest = ''
   readonly #options: CheckerOptions
   readonly #streams: ReadonlyMap<number, Stream>
   #id = -1
@@ -90,6 +92,7 @@ export class Checker {
 
   #identify(head: string, stream: number, number: number): void {
     const text = headerOf(head, 'message-id') ?? ''
+    this.newest = text
     const id = Number(text.slice(text.lastIndexOf('-') + 1))
     if (!(id > this.#id)) this.faults.reordered++
     this.#id = id

@@ -47,6 +47,8 @@ export class Client {
   #receipts = 0
   #gone: Error | undefined
   onMessage: OnMessage = () => {}
+  /** Called with the head of each RECEIPT that no `request` waits for. */
+  onReceipt: (head: string) => void = () => {}
   /** Called when the server ends the connection. */
   onEnd: (error: Error) => void = () => {}
   /** Takes messages by their length alone; needs WebSocket, one frame a message. */
@@ -221,7 +223,10 @@ export class Client {
 
   #frame(head: string, bytes: Buffer, bodyAt: number, end: number): void {
     if (head.startsWith('MESSAGE')) return this.onMessage(head, bytes, bodyAt, end)
-    if (head.startsWith('RECEIPT')) return this.#settle(headerOf(head, 'receipt-id') ?? '', head)
+    if (head.startsWith('RECEIPT')) {
+      const id = headerOf(head, 'receipt-id') ?? ''
+      return this.#waiting.has(id) ? this.#settle(id, head) : this.onReceipt(head)
+    }
     const command = head.slice(0, head.indexOf('\n')).trimEnd()
     if (this.#waiting.has(command)) return this.#settle(command, head)
     this.#end(

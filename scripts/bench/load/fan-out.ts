@@ -20,6 +20,8 @@ const OWN_LIMIT = { load: 0.9, lag: 50 }
 
 export interface FanOutPlan {
   readonly endpoint: Endpoint
+  /** Where messages are sent, if not there too. */
+  readonly publishTo?: Endpoint
   /** Of the server, where it runs on this machine. */
   readonly pid?: number
   /** Destinations begin with this. */
@@ -145,11 +147,11 @@ export const fanOut = async (plan: FanOutPlan): Promise<FanOutResult> => {
     receipts,
     foreign,
   })
-  const publishers = await Publishers.open({ endpoint, destinations, publishers: count })
+  const publishers = await Publishers.open({ endpoint: plan.publishTo ?? endpoint, destinations, publishers: count })
   if (!receipts) await heard(audience, publishers)
   const load = new Load(plan, audience, publishers, latencies)
   // Warm, and nothing of it counts but the faults.
-  await load.step((plan.search?.start ?? 20_000) / 2, 1)
+  await load.step(plan.search ? plan.search.start / 2 : (plan.steps[0]?.perSecond as number), 1)
   const maximum = plan.search && (await search(load, plan.search))
   const steps: Record<string, Step> = {}
   for (const { name, perSecond, seconds } of plan.steps) {

@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly env?: Readonly<Record<string, string>>
   /** More arguments for Node.js. */
   readonly flags?: readonly string[]
+  /** It is to be killed. */
+  readonly dies?: boolean
 }
 
 /** A Hoofbeat node. */
@@ -51,11 +53,12 @@ export const startNode = async ({
   brokers,
   env = {},
   flags = [],
+  dies,
 }: NodeOptions): Promise<Contestant & { pid: number }> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-'))
   const log = brokers ? { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1' } : { DATA_DIR: folder }
   const all = { ...LIMITS, ...log, PORT: '0', STOMP_PORT: '0', ...env }
-  const { pid, port, stop } = await startServer([...flags, join(root, 'server/main.ts')], all)
+  const { pid, port, stop } = await startServer([...flags, join(root, 'server/main.ts')], all, dies)
   return {
     ...ours,
     pid,

@@ -29,13 +29,14 @@ export interface ServerProcess {
   readonly stop: () => Promise<void>
 }
 
-/** Starts a script that prints a line of JSON with `"msg":"listening"` and its port, and resolves when it has. */
+/** Starts a script that prints a line of JSON with `"msg":"listening"` and its port, and resolves when it has.
+ * `dies`: its end is no surprise. */
 export const startServer = async (
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  place: Place = 'server',
+  dies = false,
 ): Promise<ServerProcess> => {
-  const child = launchAt(place, args, env)
+  const child = launchAt('server', args, env)
   const lines: string[] = []
   const listening = Promise.withResolvers<number>()
   for (const input of [child.stdout!, child.stderr!]) {
@@ -44,7 +45,7 @@ export const startServer = async (
       if (line.includes('"msg":"listening"')) listening.resolve((JSON.parse(line) as { port: number }).port)
     })
   }
-  let stopping = false
+  let stopping = dies
   const why = (what: string): ScriptError => new ScriptError(`${args.join(' ')} ${what}:\n${lines.join('\n')}`)
   const timer = setTimeout(() => listening.reject(why('did not start')), START_MS)
   ended(child).then(code => {
