@@ -57,20 +57,40 @@ t.test('all that gathers in a turn is one write, in order', async t => {
   t.equal(outbox.size, 0)
 })
 
-t.test('writes are of about 64 KiB, and stop where the socket has enough', async t => {
+t.test('connections with the same parts share the joined piece, others do not', async t => {
+  const turns = new Turn()
+  const outboxes = ['one', 'two', 'three'].map(() => {
+    const transport = new Socket()
+    const pieces: Buffer[] = []
+    transport.write = bytes => void pieces.push(bytes)
+    const outbox = new Outbox({ transport, turn: turns, meter: { add() {}, observe() {} }, highWater: 1000 })
+    return { outbox, pieces }
+  })
+  const [a, b, c] = [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]
+  for (const { outbox } of outboxes.slice(0, 2)) for (const part of [a, b]) outbox.push(part, 1)
+  for (const part of [a, c]) outboxes[2]!.outbox.push(part, 1)
+  await turn()
+  t.same(
+    outboxes.map(({ pieces }) => pieces.map(String)),
+    [['ab'], ['ab'], ['ac']],
+  )
+  t.equal(outboxes[0]!.pieces[0], outboxes[1]!.pieces[0])
+})
+
+t.test('small parts are joined up to 16 KiB, and writes stop where the socket has enough', async t => {
   const { transport, outbox } = setUp(10_000_000)
-  for (let i = 0; i < 5; i++) outbox.push(text(30_000), 1)
+  for (let i = 0; i < 5; i++) outbox.push(text(7_000), 1)
   outbox.push(text(100_000), 1)
   transport.write = bytes => {
     transport.writes.push(String(bytes.length))
     transport.full = transport.writes.length % 2 === 0
   }
   await turn()
-  t.same(transport.writes, ['60000', '60000'])
-  t.equal(outbox.size, 130_000)
+  t.same(transport.writes, ['14000', '14000'])
+  t.equal(outbox.size, 107_000)
   transport.full = false
   outbox.drained()
-  t.same(transport.writes, ['60000', '60000', '30000', '100000'], 'a large frame is a write of its own')
+  t.same(transport.writes, ['14000', '14000', '7000', '100000'], 'a large frame is a write of its own')
 })
 
 t.test('it is open below its high water, and who waits is called at half of it', async t => {

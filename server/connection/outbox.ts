@@ -3,8 +3,8 @@ import type { Meter } from '../ports/meter.ts'
 import type { Transport } from './transport.ts'
 import type { Turn } from './turn.ts'
 
-/** Parts are joined into writes of about this size: few system calls, and little that cannot be dropped any more. */
-const WRITE_BYTES = 64 * 1024
+/** Small parts are joined into writes of up to this size; beyond it a copy costs more than the system call that it saves. */
+const WRITE_BYTES = 16 * 1024
 
 /**
  * What waits for a connection's transport: whole frames, written once an event-loop turn, all that gathered at once. At
@@ -102,24 +102,23 @@ export class Outbox implements Outlet {
   flush(): void {
     this.#scheduled = false
     this.beforeWrite()
+    const parts = this.#parts
     let at = 0
-    while (at < this.#parts.length && !this.#transport.full) at = this.#write(at)
-    if (at === this.#parts.length) {
-      this.#parts = []
-      this.#bytes = 0
-    } else this.#parts.splice(0, at)
+    while (at < parts.length && !this.#transport.full) at = this.#write(parts, at)
+    if (at < parts.length) parts.splice(0, at)
+    else if (at > 0) this.#parts = []
     if (this.#listeners.length > 0 && this.size < this.#highWater / 2) this.#call()
     if (this.#finished && this.#parts.length === 0) this.#finished()
   }
 
   /** Writes parts from `at` on as one piece; returns where it ended. */
-  #write(at: number): number {
+  #write(parts: readonly Buffer[], at: number): number {
     let to = at + 1
-    let length = this.#parts[at]!.length
-    while (to < this.#parts.length && length + this.#parts[to]!.length <= WRITE_BYTES)
-      length += this.#parts[to++]!.length
-    if (this.#answers.size > 0) for (let i = at; i < to; i++) this.#answers.delete(this.#parts[i]!)
-    this.#transport.write(to === at + 1 ? this.#parts[at]! : Buffer.concat(this.#parts.slice(at, to), length))
+    let length = parts[at]!.length
+    while (to < parts.length && length + parts[to]!.length <= WRITE_BYTES) length += parts[to++]!.length
+    if (this.#answers.size > 0) for (let i = at; i < to; i++) this.#answers.delete(parts[i]!)
+    const piece = to === at + 1 ? parts[at]! : this.#turn.join(parts.slice(at, to), length)
+    this.#transport.write(piece)
     this.#bytes -= length
     this.#meter.add('bytesOut', length)
     this.lastWrite = this.progress = Date.now()
