@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import { join } from 'node:path'
+import { Server as TlsServer } from 'node:tls'
 import { pino, type Logger } from 'pino'
 import packageJson from '../package.json' with { type: 'json' }
 import { ConfigError, readConfig, type Config } from './config.ts'
@@ -10,7 +11,7 @@ import { healthRoutes } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { pageRoutes } from './http/page.ts'
 import { buildHttp } from './http/server.ts'
-import { readKafkaTls, readTls } from './tls.ts'
+import { followTls, readKafkaTls, readTls, type Tls } from './tls.ts'
 import type { Access } from './ports/access.ts'
 import type { Claims } from './ports/claims.ts'
 import type { Driver } from './ports/driver.ts'
@@ -58,11 +59,16 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const stomp = config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
     if (stomp) await listen(stomp, config.STOMP_PORT, config.HOST)
     const port = portOf(app.server)
+    const renew = (renewed: Tls): void => {
+      for (const server of [app.server, stomp]) if (server instanceof TlsServer) server.setSecureContext(renewed)
+    }
+    const unfollow = followTls(config, renew, logger)
     return {
       port,
       stompPort: stomp && portOf(stomp),
       url: `${tls ? 'https' : 'http'}://${urlHost(config.HOST)}:${port}/`,
       stop: async () => {
+        unfollow()
         stomp?.close()
         app.server.close()
         await node.drain()

@@ -1,6 +1,11 @@
+import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import { ConfigError, type Config } from './config.ts'
+import type { Logger } from './ports/logger.ts'
+
+/** How often the files are looked at, ms. */
+const LOOK_MS = 2_000
 
 /** A certificate (with its chain) and its key, PEM. */
 export interface Tls {
@@ -18,6 +23,34 @@ export const readTls = async (config: Pick<Config, 'TLS_CERT' | 'TLS_KEY'>): Pro
     throw new ConfigError(`TLS_CERT and TLS_KEY cannot be used: ${codeOf(error)}`)
   }
   return tls
+}
+
+/**
+ * Calls `use` with what TLS_CERT and TLS_KEY hold whenever one of the files has changed and the two fit; until then what
+ * was there before stays. Answers how to end that.
+ */
+export const followTls = (
+  config: Pick<Config, 'TLS_CERT' | 'TLS_KEY'>,
+  use: (tls: Tls) => void,
+  logger: Logger,
+): (() => void) => {
+  const files = [config.TLS_CERT ?? [], config.TLS_KEY ?? []].flat()
+  const look = async (): Promise<void> => {
+    try {
+      use((await readTls(config))!)
+      logger.info({}, 'new connections get the renewed certificate')
+    } catch (error) {
+      logger.warn(
+        { reason: (error as Error).message },
+        'the certificate was changed and cannot be used: the old one stays',
+      )
+    }
+  }
+  const changed = (): void => void look()
+  for (const file of files) watchFile(file, { interval: LOOK_MS, persistent: false }, changed)
+  return () => {
+    for (const file of files) unwatchFile(file, changed)
+  }
 }
 
 /** What trusts and names us to Kafka's brokers, PEM; undefined without KAFKA_TLS=on. Throws ConfigError. */

@@ -68,6 +68,13 @@ void t.test('not ready: which part, and why only in the log', async t => {
   const checks = { log: 'the log cannot be reached', keys: 'ok' }
   t.same(await ask('/health/ready'), { status: 503, body: { status: 'not ready', checks } })
   t.same(logged, [{ part: 'log', err: error, message: 'not ready' }])
+  node.now += 1000
+  t.equal((await ask('/health/ready')).status, 503)
+  t.equal(logged.length, 1, 'once, however often it is asked for')
+  node.broken.clear()
+  node.now += 1000
+  t.same(await ask('/health/ready'), ready)
+  t.same(logged.slice(1), [{ part: 'log', message: 'ready again' }])
 })
 
 void t.test('however many ask, the parts are asked once a second', async t => {

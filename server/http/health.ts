@@ -27,7 +27,8 @@ interface Readiness {
  * 503 with the part that is missing otherwise. Why it is missing is in the log only.
  */
 export const healthRoutes = (app: FastifyInstance, options: HealthOptions): void => {
-  const readiness = shared(() => checkAll(options), options.now ?? (() => performance.now()))
+  const away = new Set<string>()
+  const readiness = shared(() => checkAll(options, away), options.now ?? (() => performance.now()))
   const uncached = { 'cache-control': 'no-store' }
 
   app.get('/health/live', async (_request, reply) => {
@@ -46,14 +47,17 @@ export const healthRoutes = (app: FastifyInstance, options: HealthOptions): void
   })
 }
 
-const checkAll = async ({ checks, logger }: HealthOptions): Promise<Readiness> => {
+/** `away`: the parts that were missing the last time. It is logged when that changes, however often it is asked for. */
+const checkAll = async ({ checks, logger }: HealthOptions, away: Set<string>): Promise<Readiness> => {
   const results = await Promise.all(
     Object.entries(checks).map(async ([part, check]) => {
       try {
         await check(CHECK_TIMEOUT)
+        if (away.delete(part)) logger.info({ part }, 'ready again')
         return [part, 'ok'] as const
       } catch (error) {
-        logger.warn({ part, err: error }, 'not ready')
+        if (!away.has(part)) logger.warn({ part, err: error }, 'not ready')
+        away.add(part)
         return [part, `the ${part} cannot be reached`] as const
       }
     }),

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { selfSigned } from '../testkit/certificate.ts'
-import { scratch, startNode } from '../testkit/node.ts'
+import { scratch, startNode, until } from '../testkit/node.ts'
 import { Probe, transports, wire } from '../testkit/probe.ts'
 
 const folder = await scratch(t)
@@ -33,6 +33,27 @@ wire(t, '[S-02] [checklist 67] TLS on both transports, with one behaviour', asyn
   leaver.send('DISCONNECT', { receipt: 'bye' })
   t.equal((await leaver.next('RECEIPT')).headers['receipt-id'], 'bye')
   await leaver.ended()
+})
+
+wire(t, 'a renewed certificate is used for new connections, the open ones go on', async (t, transport) => {
+  const here = await scratch(t)
+  const own = { TLS_CERT: join(here, 'cert.pem'), TLS_KEY: join(here, 'key.pem') }
+  const write = async (each: typeof first): Promise<void> => {
+    await writeFile(own.TLS_CERT, each.cert)
+    await writeFile(own.TLS_KEY, each.key)
+  }
+  const [first, second] = [selfSigned(), selfSigned()]
+  await write(first)
+  const renewing = await startNode(t, own)
+  const old = await Probe.connect(t, transport, { ...renewing, ca: first.cert })
+  await write({ cert: second.cert, key: Buffer.from('half of it is not there yet') })
+  await until(() => renewing.lines.some(line => line.includes('the old one stays')))
+  await Probe.connect(t, transport, { ...renewing, ca: first.cert })
+  await write(second)
+  await until(() => renewing.lines.some(line => line.includes('renewed certificate')))
+  await Probe.connect(t, transport, { ...renewing, ca: second.cert })
+  await t.rejects(Probe.connect(t, transport, { ...renewing, ca: first.cert }))
+  await old.settled()
 })
 
 wire(t, '[S-02] a client that does not speak TLS gets nothing, and does no harm', async (t, transport) => {
