@@ -37,7 +37,11 @@ kafka-cluster: ## three Kafka brokers in the background, on 127.0.0.1:9092 to 90
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/kafka.ts cluster
 
-kafka-stop: ## end what kafka or kafka-cluster began
+kafka-secure: ## one Kafka broker that asks for a password or a certificate over TLS; says how to connect
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/kafka.ts secure
+
+kafka-stop: ## end what kafka, kafka-cluster or kafka-secure began
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/kafka.ts stop
 
@@ -56,4 +60,4 @@ image: ## the Docker image hoofbeat
 clean: ## remove what can be made again; data and the local Kafka's data stay
 	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
 
-.PHONY: help start test dev node fleet kafka kafka-cluster kafka-stop check bench image clean
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop check bench image clean

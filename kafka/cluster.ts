@@ -7,6 +7,7 @@ import type { Offset } from '../server/ports/room-log.ts'
 import { Link } from './link.ts'
 import type { LinkOptions } from './link.ts'
 import { PARTITION } from './topics.ts'
+import { explain } from './trouble.ts'
 import { fetch, KafkaError, READ_UNCOMMITTED } from './wire.ts'
 
 export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
@@ -40,13 +41,6 @@ const BEYOND = 2n ** 62n
 /** ms */
 const pauseAfter = (tries: number): number => Math.min(PAUSE_MAX, 5 * 2 ** tries)
 
-/** What lies behind an error, from the outside in. */
-const reasonOf = (error: unknown): string => {
-  const reasons = new Set<string>()
-  for (let each = error; each instanceof Error && reasons.size < 5; each = each.cause) reasons.add(each.message)
-  return [...reasons].join(' ')
-}
-
 const addressOf = (text: string): Address => {
   const colon = text.lastIndexOf(':')
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
@@ -62,6 +56,8 @@ export class Cluster {
   #controller = -1
   #asker: Address
   #away = false
+  /** host:port of brokers that cannot be reached. */
+  readonly #cutOff = new Set<string>()
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -127,7 +123,8 @@ export class Cluster {
       addresses.set(`${address.host}:${address.port}`, address)
     }
     let problem: unknown
-    for (const address of addresses.values()) {
+    let last = ''
+    for (const [broker, address] of addresses) {
       try {
         const answer = await this.#linkTo(address, 'ask').call(api, ...args)
         this.#asker = address
@@ -135,18 +132,31 @@ export class Cluster {
         return answer
       } catch (error) {
         problem = error
+        last = broker
       }
     }
-    this.#isAway(true, problem)
+    this.#isAway(true, { broker: last, ...explain(problem, this.#options) })
     throw problem
   }
 
   /** Says so once when the cluster goes away, and once when it is back. */
-  #isAway(away: boolean, problem?: unknown): void {
+  #isAway(away: boolean, trouble: object = {}): void {
     if (away === this.#away || this.closed) return
     this.#away = away
-    if (away) this.#options.logger.warn({ reason: reasonOf(problem) }, 'no Kafka broker answers')
+    if (away) this.#options.logger.warn(trouble, 'no Kafka broker answers')
     else this.#options.logger.info({}, 'Kafka answers again')
+  }
+
+  /** Says so once when a broker that others have named cannot be reached, and once when it can again. */
+  #isCutOff(broker: string, problem: unknown): void {
+    if (this.closed || this.#cutOff.has(broker) === (problem !== undefined)) return
+    if (problem === undefined) {
+      this.#cutOff.delete(broker)
+      this.#options.logger.info({ broker }, 'a Kafka broker can be reached again')
+    } else {
+      this.#cutOff.add(broker)
+      this.#options.logger.warn({ broker, ...explain(problem, this.#options) }, 'a Kafka broker cannot be reached')
+    }
   }
 
   /** Asks for the brokers and for `topics`, null for all of them. Rejects where no broker answers. */
@@ -204,10 +214,13 @@ export class Cluster {
   }
 
   #linkTo(address: Address, purpose: Purpose): Link {
-    const key = `${purpose} ${address.host}:${address.port}`
+    const broker = `${address.host}:${address.port}`
+    const key = `${purpose} ${broker}`
     let link = this.#links.get(key)
     if (!link) {
-      link = new Link({ ...this.#options, ...address })
+      // Whether anybody can be asked is another matter: see `any`.
+      const attempted = purpose === 'ask' ? {} : { attempted: (problem: unknown) => this.#isCutOff(broker, problem) }
+      link = new Link({ ...this.#options, ...address, ...attempted })
       this.#links.set(key, link)
     }
     return link

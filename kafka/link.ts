@@ -9,6 +9,8 @@ export interface LinkOptions {
   readonly sasl?: ConnectionOptions['sasl']
   /** ms, for connecting and for each request. A broker that takes longer counts as gone. */
   readonly timeout: number
+  /** Told of each attempt to connect that failed, with why, and of each that did not. */
+  readonly attempted?: (problem?: unknown) => void
 }
 
 /**
@@ -20,6 +22,8 @@ export class Link {
   #connection: Connection | undefined
   #opening: Promise<Connection> | undefined
   #closed = false
+  /** What happened to the connection that broke last. */
+  #broken: unknown
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -40,7 +44,8 @@ export class Link {
       return await api.async(connection, ...args)
     } catch (error) {
       if (error instanceof ResponseError && error['response']) return error['response'] as Answer
-      throw error
+      // Of a connection that breaks the request only hears that it has closed.
+      throw this.#broken ?? error
     }
   }
 
@@ -68,12 +73,20 @@ export class Link {
     const gone = (): void => {
       if (this.#connection === connection) this.#connection = undefined
     }
-    connection.on('error', gone)
+    connection.on('error', error => {
+      if (this.#connection === connection) this.#broken = error
+      gone()
+    })
     connection.on('close', gone)
     try {
       await connection.connect(host, port)
+      this.#broken = undefined
       this.#connection = connection
+      this.#options.attempted?.()
       return connection
+    } catch (error) {
+      this.#options.attempted?.(error)
+      throw error
     } finally {
       this.#opening = undefined
     }

@@ -1,8 +1,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startKafka } from './kafka-cluster.ts'
+import { startKafka, type LocalKafka } from './kafka-cluster.ts'
 import { run, ServiceError } from './kafka-install.ts'
+import { howToConnect, startSecureKafka } from './kafka-secure.ts'
 
 const STOP_WITHIN = 15_000
 
@@ -12,7 +13,7 @@ interface Running {
   readonly pids: readonly number[]
 }
 export interface Background {
-  readonly command: 'start' | 'cluster'
+  readonly command: 'start' | 'cluster' | 'secure'
   /** The first broker's port. */
   readonly port: number
   /** Where the data is, and the note of what runs. */
@@ -37,6 +38,11 @@ const runningIn = async (data: string): Promise<Running | undefined> => {
   return pids.length > 0 ? { ...written, pids } : undefined
 }
 
+const note = async (command: string, { brokers, nodes }: LocalKafka, data: string): Promise<void> => {
+  const pids = nodes.flatMap(({ pid }) => pid ?? [])
+  await writeFile(noteIn(data), JSON.stringify({ command, brokers, pids } satisfies Running))
+}
+
 /** Starts brokers that outlive this process, unless they run. Resolves with a line that says where they are. */
 export const startBackground = async ({ command, port, data }: Background): Promise<string> => {
   const already = await runningIn(data)
@@ -46,9 +52,14 @@ export const startBackground = async ({ command, port, data }: Background): Prom
   }
   const folder = join(data, command)
   await mkdir(folder, { recursive: true })
-  const kafka = await startKafka({ brokers: command === 'cluster' ? 3 : 1, folder, ports: port, background: true })
-  const pids = kafka.nodes.flatMap(({ pid }) => pid ?? [])
-  await writeFile(noteIn(data), JSON.stringify({ command, brokers: kafka.brokers, pids } satisfies Running))
+  const options = { folder, ports: port, background: true } as const
+  if (command === 'secure') {
+    const secure = await startSecureKafka(options)
+    await note(command, secure.kafka, data)
+    return howToConnect(secure)
+  }
+  const kafka = await startKafka({ brokers: command === 'cluster' ? 3 : 1, ...options })
+  await note(command, kafka, data)
   return `Kafka is ready: ${kafka.brokers}`
 }
 

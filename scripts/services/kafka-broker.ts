@@ -27,6 +27,8 @@ export interface BrokerOptions {
   readonly classPath: string
   /** More lines for server.properties; they win. */
   readonly settings: Readonly<Record<string, string>>
+  /** More arguments for the tool that prepares the folder. */
+  readonly format: readonly string[]
   /** Called whenever the broker got a new process. */
   readonly launched: () => void
 }
@@ -79,13 +81,13 @@ export class LocalBroker {
 
   /** Starts the process. It is not ready yet. It belongs to no terminal: Ctrl-C there does not reach it. */
   async launch(): Promise<void> {
-    const { folder, classPath, clusterId } = this.#options
+    const { folder, classPath, clusterId, format: more } = this.#options
     const file = join(folder, 'server.properties')
     await mkdir(folder, { recursive: true })
     const lines = Object.entries(settingsOf(this.#options)).map(([key, value]) => `${key}=${value}\n`)
     await writeFile(file, (await readFile(properties, 'utf8')) + '\n' + lines.join(''))
     if (!existsSync(join(folder, 'data/meta.properties'))) {
-      const format = ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
+      const format = ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file, ...more]
       const { code, output } = await run('java', ['-Xmx64m', ...format], JAVA)
       if (code !== 0) throw new ServiceError(`the broker's folder could not be prepared: ${reasonIn(output)}`)
     }

@@ -16,6 +16,8 @@ export interface KafkaOptions {
   readonly ports?: 'free' | number
   /** More lines for the brokers' server.properties. They win over all others. */
   readonly settings?: Settings | ((place: Place) => Settings)
+  /** More arguments for Kafka's StorageTool, which prepares a broker's folder. */
+  readonly format?: readonly string[]
   /** Keep running when this process ends. Otherwise they are killed with it, however it ends. */
   readonly background?: boolean
 }
@@ -57,7 +59,7 @@ const clusterIdIn = async (folder: string): Promise<string> => {
  * Rejects with ServiceError, a line that says what to do.
  */
 export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => {
-  const { settings = {} } = options
+  const { settings = {}, format = [] } = options
   const classPath = await installKafka()
   const cluster = await places(options)
   const clusterId = await clusterIdIn(options.folder)
@@ -74,6 +76,7 @@ export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => 
         folder,
         classPath,
         settings: typeof settings === 'function' ? settings(place) : settings,
+        format,
         launched,
       }),
     )

@@ -14,7 +14,8 @@ const HELP = `Usage: node scripts/services/kafka.ts <command>
 
   start     one Kafka broker in the background on 127.0.0.1:${PORT}; returns when it is ready
   cluster   three brokers on 127.0.0.1:${PORT} to ${PORT + 2}, replication 3, min ISR 2
-  stop      ends what start or cluster began, and nothing else; the data stays for the next start
+  secure    one broker that asks for a password or a certificate over TLS, on 127.0.0.1:${PORT + 1} and ${PORT + 2}
+  stop      ends what start, cluster or secure began, and nothing else; the data stays for the next start
   install   only downloads the broker, from Maven Central, as kafka/pom.xml says
 
 Needs Java 17 or newer, and Maven for the first start. The data is in .cache/kafka-data: remove the folder to begin anew.
@@ -23,6 +24,7 @@ Needs Java 17 or newer, and Maven for the first start. The data is in .cache/kaf
 const commands: Record<string, () => Promise<string>> = {
   start: () => startBackground({ command: 'start', port: PORT, data }),
   cluster: () => startBackground({ command: 'cluster', port: PORT, data }),
+  secure: () => startBackground({ command: 'secure', port: PORT, data }),
   stop: () => stopBackground(data),
   install: async () => `Kafka is installed: ${await installKafka()}`,
 }
