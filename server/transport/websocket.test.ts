@@ -333,6 +333,15 @@ t.test('[checklist 66] masking, UTF-8, opcodes, reserved bits, control frames ar
     t.equal(close.first, FIN | CLOSE, what)
     t.equal(close.payload.readUInt16BE(), code, what)
   }
+  const reset = await connectedPeer(t)
+  const connections = await figure(node, 'hoofbeat_connections', () => true)
+  reset.socket.resetAndDestroy()
+  await figure(node, 'hoofbeat_connections', value => value < connections)
+  t.same(
+    node.lines.filter(line => (JSON.parse(line) as { level: number }).level > 30),
+    [],
+    'nobody fills the log with errors',
+  )
 })
 
 t.test('[S-04] a message larger than the largest frame is closed with 1009, without ERROR', async t => {

@@ -28,6 +28,11 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
     },
     // The node drains its connections itself.
     preClose: done => done(),
+    // What a client does wrong, or that it has gone, is no error of this node: those have a code.
+    errorHandler: (error, ws, request) => {
+      if (!('code' in error)) request.log.error({ err: error }, 'a WebSocket could not be served')
+      ws.terminate()
+    },
   })
   app.route({
     method: 'GET',
