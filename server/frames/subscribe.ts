@@ -89,12 +89,14 @@ export const leave = (subscribed: Subscribed): void => {
   subscribed.subscription?.end()
 }
 
-/** STOMP 1.0 may unsubscribe by destination instead of by id. */
+/** STOMP 1.0 may unsubscribe by destination instead of by id: first the one that was made without an id. */
 const subscriptionKey = (connection: Connection, frame: Frame): string => {
   const id = frame.headers.get('id')
   if (id !== undefined || connection.version !== '1.0') return required(frame, 'id')
   const destination = required(frame, 'destination')
-  for (const [key, subscribed] of connection.subscriptions) if (subscribed.destination === destination) return key
+  const { subscriptions } = connection
+  if (subscriptions.has(destination)) return destination
+  for (const [key, subscribed] of subscriptions) if (subscribed.destination === destination) return key
   return destination
 }
 
