@@ -2,12 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { addPartitionsToTxnV3, Connection, endTxnV3, findCoordinatorV4, initProducerIdV4 } from '@platformatic/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import t from 'tap'
-import { roomLogContract } from '../server/ports/room-log.contract.ts'
+import { memoryClaims } from '../server/drivers/memory/claims.ts'
+import { openRedisClaims } from '../server/drivers/redis/claims.ts'
+import type { Claims } from '../server/ports/claims.ts'
+import type { Driver } from '../server/ports/driver.ts'
+import { keysContract, roomLogContract, type OpenForContract } from '../server/ports/room-log.contract.ts'
 import type { Position, RoomId } from '../server/ports/room-log.ts'
-import { kafkaBrokers } from '../server/testkit/services.ts'
+import { kafkaBrokers, redisUrl } from '../server/testkit/services.ts'
 import { decodeBatches } from './batches.ts'
 import { FetchLane } from './fetch-lane.ts'
-import { append, bodies, collector, newRoom, openLog, readAll, record } from './testkit/log.ts'
+import type { KafkaLogOptions } from './room-log.ts'
+import { append, bodies, collector, newRoom, openLog, readAll, record, silent } from './testkit/log.ts'
 import { connected } from './testkit/wire.ts'
 import { PARTITION, topicOf } from './topics.ts'
 import { fetch } from './wire.ts'
@@ -44,10 +49,26 @@ const gap = async (room: RoomId): Promise<void> => {
   while ((await end()) === before);
 }
 
-roomLogContract(t, opening => openLog(t, brokers, opening?.roomsMax ? { roomsMax: opening.roomsMax } : {}), {
-  shared: true,
-  gap,
-})
+/** What outlives the drivers of a test: the claims for each window. */
+const claimsOf = (make: (window: number) => Driver<Claims>) => {
+  const made = new Map<number, Driver<Claims>>()
+  t.teardown(() => Promise.all(Array.from(made.values(), claims => claims.close())))
+  return (idempotencyWindow = 600_000): Pick<KafkaLogOptions, 'claims' | 'idempotencyWindow'> => {
+    const claims = made.get(idempotencyWindow) ?? make(idempotencyWindow)
+    made.set(idempotencyWindow, claims)
+    return { claims: claims.port, idempotencyWindow }
+  }
+}
+const inMemory = claimsOf(window => memoryClaims({ window }))
+const url = await redisUrl(t)
+const inRedis = claimsOf(window => openRedisClaims({ url, window, timeout: 15_000, logger: silent }))
+const openWith =
+  (claims: typeof inMemory): OpenForContract =>
+  ({ roomsMax, idempotencyWindow } = {}) =>
+    openLog(t, brokers, { ...claims(idempotencyWindow), ...(roomsMax && { roomsMax }) })
+
+roomLogContract(t, openWith(inMemory), { shared: true, gap })
+void t.test('keys in Redis', async t => keysContract(t, openWith(inRedis)))
 
 void t.test('a room that is removed does not disturb the others', async t => {
   const { log } = await openLog(t, brokers)

@@ -6,6 +6,8 @@ import { memoryClaims } from '../../server/drivers/memory/claims.ts'
 import { openKafkaLog } from '../room-log.ts'
 import type { KafkaLogOptions } from '../room-log.ts'
 
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
 /** Opens the log of a test, on one copy unless it says otherwise. */
 export const openLog = async (t: Test, brokers: string, options: Partial<KafkaLogOptions> = {}) => {
   const logged: string[] = []

@@ -8,9 +8,7 @@ import { encodeBatch, packRecord } from '../record.ts'
 import type { Identity } from '../record.ts'
 import { PARTITION, topicOf } from '../topics.ts'
 import { fetch, produce } from '../wire.ts'
-import { record } from './log.ts'
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
+import { record, silent } from './log.ts'
 
 /** Works with a room as the driver sees it, on connections of its own. */
 export const connected = async <T>(

@@ -20,8 +20,8 @@ interface ContractOpening {
 export type OpenForContract = (opening?: ContractOpening) => Promise<Driver<RoomLog>>
 
 export interface ContractOptions {
-  /** The driver keeps idempotency keys by itself. */
-  readonly keys?: boolean
+  /** The driver has a clock of its own for the window of its idempotency keys, which `ContractOpening.now` sets. */
+  readonly clock?: boolean
   /** Several drivers can have the log open at once, as nodes of a fleet do. */
   readonly shared?: boolean
   /** Makes the offsets of `room` skip at least one number after its newest record. */
@@ -104,20 +104,26 @@ const readAll = async (log: RoomLog, room: RoomId, from: Offset = 0n, before?: O
 const append = async (log: RoomLog, room: RoomId, text: string, more?: Partial<NewRecord>): Promise<Position> =>
   (await log.append(room, [record(text, more)]))[0]!
 
-/** The one suite that every driver of RoomLog passes. */
-export function roomLogContract(t: Test, open: OpenForContract, options: ContractOptions = {}): void {
-  const opened = async (t: Test, opening?: ContractOpening): Promise<Opened> => {
+type Opener = (t: Test, opening?: ContractOpening) => Promise<Opened>
+/** Opens, and closes after the test, or before. */
+const opener =
+  (open: OpenForContract): Opener =>
+  async (t, opening) => {
     const driver = await open(opening)
     let closing: Promise<void> | undefined
     const close = (): Promise<void> => (closing ??= driver.close())
     t.teardown(close)
     return { driver, log: driver.port, close }
   }
-  const room = async (log: RoomLog): Promise<RoomId> => {
-    const name = newRoom()
-    await log.create([name])
-    return name
-  }
+const room = async (log: RoomLog): Promise<RoomId> => {
+  const name = newRoom()
+  await log.create([name])
+  return name
+}
+
+/** The one suite that every driver of RoomLog passes. */
+export function roomLogContract(t: Test, open: OpenForContract, options: ContractOptions = {}): void {
+  const opened = opener(open)
   const refused = async (t: Test, code: ErrorCode, promise: Promise<unknown>, name: string = code): Promise<void> => {
     await t.rejects(promise, { name: 'HoofbeatError', code }, name)
   }
@@ -666,15 +672,12 @@ export function roomLogContract(t: Test, open: OpenForContract, options: Contrac
     })
   }
 
-  if (options.keys) keysContract(t, opened, room)
+  keysContract(t, open, options)
 }
 
-/** The part of the suite for drivers that keep idempotency keys by themselves. */
-function keysContract(
-  t: Test,
-  opened: (t: Test, opening?: ContractOpening) => Promise<Opened>,
-  newRoomIn: (log: RoomLog) => Promise<RoomId>,
-): void {
+/** The part of the suite that is about idempotency keys, to be passed once more by a driver that keeps them in several ways. */
+export function keysContract(t: Test, open: OpenForContract, { clock: hasClock = false }: ContractOptions = {}): void {
+  const opened = opener(open)
   const clock = (): { now: () => number; pass: (ms: number) => void } => {
     let time = 1_700_000_000_000
     return { now: () => time, pass: ms => void (time += ms) }
@@ -682,7 +685,7 @@ function keysContract(
 
   void t.test('a repeat of sender, room and key is the first record', async t => {
     const { log } = await opened(t)
-    const a = await newRoomIn(log)
+    const a = await room(log)
     const seen = collector()
     await log.tail(a, 'end', seen.sink)
     const first = await append(log, a, 'one', { key: 'k' })
@@ -695,7 +698,7 @@ function keysContract(
 
   void t.test('another sender, room or key is another record', async t => {
     const { log } = await opened(t)
-    const [a, b] = [await newRoomIn(log), await newRoomIn(log)]
+    const [a, b] = [await room(log), await room(log)]
     await append(log, a, '1', { key: 'k', sender: 'ann' })
     await append(log, a, '2', { key: 'k', sender: 'bob' })
     await append(log, a, '3', { key: 'l', sender: 'ann' })
@@ -709,7 +712,7 @@ function keysContract(
 
   void t.test('repeats while the first is in flight', async t => {
     const { log } = await opened(t)
-    const a = await newRoomIn(log)
+    const a = await room(log)
     const positions = await Promise.all(
       Array.from({ length: 20 }, (_, i) => append(log, a, `${i}`, { key: 'k', sender: '홍 🐎' })),
     )
@@ -719,7 +722,7 @@ function keysContract(
 
   void t.test('repeats among the records of one append, and beside new ones', async t => {
     const { log } = await opened(t)
-    const a = await newRoomIn(log)
+    const a = await room(log)
     const first = await append(log, a, 'one', { key: 'k1' })
     const keyed = (text: string, key: string): NewRecord => record(text, { key })
     const positions = await log.append(a, [keyed('x', 'k1'), keyed('two', 'k2'), record('three'), keyed('y', 'k2')])
@@ -731,7 +734,7 @@ function keysContract(
 
   void t.test('keys outlive the driver', async t => {
     const first = await opened(t)
-    const a = await newRoomIn(first.log)
+    const a = await room(first.log)
     const position = await append(first.log, a, 'one', { key: 'k' })
     await first.close()
     const { log } = await opened(t)
@@ -739,24 +742,9 @@ function keysContract(
     t.same(bodies(await readAll(log, a)), ['one'])
   })
 
-  void t.test('after the window the same key is a new record', async t => {
-    const { now, pass } = clock()
-    const { log } = await opened(t, { now, idempotencyWindow: 60_000 })
-    const a = await newRoomIn(log)
-    const first = await append(log, a, 'one', { key: 'k' })
-    pass(59_999)
-    t.same(await append(log, a, 'repeat', { key: 'k' }), first)
-    pass(2)
-    const second = await append(log, a, 'two', { key: 'k' })
-    t.ok(second.offset > first.offset)
-    pass(59_999)
-    t.same(await append(log, a, 'repeat', { key: 'k' }), second)
-    t.same(bodies(await readAll(log, a)), ['one', 'two'])
-  })
-
   void t.test('a room that is made again knows none of the old keys', async t => {
     const { log } = await opened(t)
-    const a = await newRoomIn(log)
+    const a = await room(log)
     const first = await append(log, a, 'one', { key: 'k' })
     await log.remove(a)
     await log.create([a])
@@ -767,10 +755,40 @@ function keysContract(
 
   void t.test('a key is known even when its record has been removed', async t => {
     const { log } = await opened(t)
-    const a = await newRoomIn(log)
+    const a = await room(log)
     const first = await append(log, a, 'one', { key: 'k' })
     await log.remove(a, (await log.bounds(a)).next)
     t.same(await append(log, a, 'repeat', { key: 'k' }), first)
     t.same(await readAll(log, a), [])
+  })
+
+  if (hasClock) {
+    void t.test('after the window the same key is a new record', async t => {
+      const { now, pass } = clock()
+      const { log } = await opened(t, { now, idempotencyWindow: 60_000 })
+      const a = await room(log)
+      const first = await append(log, a, 'one', { key: 'k' })
+      pass(59_999)
+      t.same(await append(log, a, 'repeat', { key: 'k' }), first)
+      pass(2)
+      const second = await append(log, a, 'two', { key: 'k' })
+      t.ok(second.offset > first.offset)
+      pass(59_999)
+      t.same(await append(log, a, 'repeat', { key: 'k' }), second)
+      t.same(bodies(await readAll(log, a)), ['one', 'two'])
+    })
+    return
+  }
+
+  void t.test('after the window the same key is a new record', async t => {
+    const { log } = await opened(t, { idempotencyWindow: 1_000 })
+    const a = await room(log)
+    const first = await append(log, a, 'one', { key: 'k' })
+    let next: Position
+    do next = await append(log, a, 'two', { key: 'k' })
+    while (next.offset === first.offset)
+    const [one, two] = await readAll(log, a)
+    t.ok(two!.time - one!.time >= 999)
+    t.same(bodies([one!, two!]), ['one', 'two'])
   })
 }

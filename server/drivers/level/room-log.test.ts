@@ -23,7 +23,7 @@ if (process.argv[2] === 'open') {
 
 t.test('contract', async t => {
   const folder = await newFolder(t)
-  roomLogContract(t, async (opening = {}) => (await openLog(t, folder, opening)).driver, { keys: true })
+  roomLogContract(t, async (opening = {}) => (await openLog(t, folder, opening)).driver, { clock: true })
 })
 
 t.test('writing', async t => {
