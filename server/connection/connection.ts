@@ -168,32 +168,29 @@ export class Connection implements FrameConnection {
     try {
       if (this.#state !== connecting) receipt = echoed(frame, 'receipt', this.version)
       const outcome = this.#state(this, frame)
-      if (outcome instanceof Promise) this.#follow(frame, outcome, receipt)
+      if (outcome instanceof Promise) void this.#follow(frame, outcome, receipt)
       else this.#done(outcome, receipt)
     } catch (error) {
       this.fail(toHoofbeatError(error), receipt)
     }
   }
 
-  #follow(frame: Frame, outcome: Promise<Outcome>, receipt: string | undefined): void {
+  async #follow(frame: Frame, outcome: Promise<Outcome>, receipt: string | undefined): Promise<void> {
     const bytes = FRAME_OVERHEAD + frame.body.length
     this.around.intake.add(bytes)
     if (this.#state === connecting) this.#authenticating = true
     if (frame.command === 'DISCONNECT') this.#state = closing
-    const followed = outcome
-      .then(
-        result => this.#done(result, receipt),
-        (error: unknown) => {
-          if (error !== SKIPPED) this.fail(toHoofbeatError(error), receipt)
-        },
-      )
-      .finally(() => {
-        this.#underWay.delete(followed)
-        this.around.intake.remove(bytes)
-        this.#authenticating = false
-        this.#read()
-      })
-    this.#underWay.add(followed)
+    this.#underWay.add(outcome)
+    try {
+      this.#done(await outcome, receipt)
+    } catch (error) {
+      if (error !== SKIPPED) this.fail(toHoofbeatError(error), receipt)
+    } finally {
+      this.#underWay.delete(outcome)
+      this.around.intake.remove(bytes)
+      this.#authenticating = false
+      if (this.#paused || this.#gone) this.#read()
+    }
   }
 
   /** The RECEIPT comes when the frame's work is done: for a SEND, after its append is durable. */
@@ -230,7 +227,7 @@ export class Connection implements FrameConnection {
     this.#expiry.set(identity.expires)
   }
 
-  inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T> {
+  inOrder<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T> {
     return this.#lanes.run(room, work)
   }
 

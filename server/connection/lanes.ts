@@ -8,13 +8,14 @@ export class Lanes {
   readonly #last = new Map<RoomId, Promise<unknown>>()
   #refused = false
 
-  /** Runs `work` after all earlier work for `room`; rejects with SKIPPED where earlier work of any room was refused. */
-  run<T>(room: RoomId, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(room) ?? Promise.resolve()
-    const result = before.then(() => {
-      if (this.#refused) throw SKIPPED
-      return work()
-    })
+  /**
+   * Runs `work` after all earlier work for `room`, at once where there is none; rejects with SKIPPED where earlier work
+   * of any room was refused.
+   */
+  run<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T> {
+    const before = this.#last.get(room)
+    const result = before ? before.then(() => this.#do(work)) : this.#do(work)
+    if (!(result instanceof Promise)) return result
     // What follows must not begin before the refusal has got to the client.
     const lane = result.then(
       () => {},
@@ -23,6 +24,10 @@ export class Lanes {
     this.#last.set(room, lane)
     void lane.then(() => this.#last.get(room) === lane && this.#last.delete(room))
     return result
+  }
+
+  #do<T>(work: () => T | Promise<T>): T | Promise<T> {
+    return this.#refused ? Promise.reject(SKIPPED) : work()
   }
 
   refuse(): void {

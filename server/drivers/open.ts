@@ -26,7 +26,7 @@ export const openAccess = (): Driver<Access> => {
         open()
         return true
       },
-      async maySend() {
+      maySend() {
         open()
         return true
       },

@@ -68,7 +68,7 @@ export const tokenAccess = (options: TokenAccessOptions): Driver<Access> => {
         open()
         return rights.get(who)?.mayRead(room) ?? false
       },
-      async maySend(who, room) {
+      maySend(who, room) {
         open()
         return rights.get(who)?.maySend(room) ?? false
       },

@@ -51,8 +51,11 @@ export interface Connection {
   renew(identity: Identity): void
   /** Tells the user's own queue 30 s before the identity ends; where that has been, again at once. */
   watchNotice(): void
-  /** Runs `work` after all earlier work of this connection for `room`. Not at all, if the connection has failed. */
-  inOrder<T>(room: RoomId, work: () => Promise<T>): Promise<T>
+  /**
+   * Runs `work` after all earlier work of this connection for `room`, at once where there is none. Not at all, if the
+   * connection has failed.
+   */
+  inOrder<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T>
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>
   /** Counts a SEND against the user's rate: past it no more is read for a while. */
   spend(): void

@@ -142,7 +142,7 @@ wire(t, '[checklist 61] [S-65] no secret is in ERROR or in the log', async (t, t
   t.equal(headers['code'], 'BAD_CREDENTIALS')
   t.notMatch(JSON.stringify(headers) + body.toString(), /hunter2/)
   await here.stop()
-  t.ok(here.lines.length > 3)
+  t.ok(here.lines.length >= 3)
   t.notMatch(here.lines.join(''), /hunter2/)
 })
 

@@ -24,32 +24,36 @@ export const send: FrameHandler = (connection, frame) => {
   return DONE
 }
 
-const sendNow = async (connection: Connection, room: RoomId, record: NewRecord): Promise<Outcome> => {
-  const { access } = connection.around
-  const { settled } = await appendInOrder(connection, room, [record], access.maySend(connection.identity, room, record))
+const sendNow = (connection: Connection, room: RoomId, record: NewRecord): Promise<Outcome> => {
+  const allowed = connection.around.access.maySend(connection.identity, room, record)
+  const appended = appendInOrder(connection, room, [record], allowed)
+  const settled = appended instanceof Promise ? appended.then(({ settled }) => settled) : appended.settled
   // The RECEIPT comes only when the record is durable.
-  const [position] = await settled
-  return { headers: { 'message-id': messageId(position!.epoch, position!.offset) } }
+  return settled.then(([position]) => ({ headers: { 'message-id': messageId(position!.epoch, position!.offset) } }))
 }
 
-/**
- * Appends `records` after all earlier work for `room`, if `allowed`. Resolves once the append has been called, which fixes
- * the order: the next frame for the room may start then, and only the receipt waits for `settled`.
- */
+/** An append that has been called, which fixes the order: the next frame for the room may start. */
+interface Appended {
+  readonly settled: Promise<Position[]>
+}
+
+/** Appends `records` after all earlier work for `room`, if `allowed`; at once, where there is nothing to wait for. */
 export const appendInOrder = (
   connection: Connection,
   room: RoomId,
   records: readonly NewRecord[],
-  allowed: Promise<boolean>,
-): Promise<{ settled: Promise<Position[]> }> => {
+  allowed: boolean | Promise<boolean>,
+): Appended | Promise<Appended> => {
   // Where earlier work fails this one never asks; its refusal is then nobody's.
-  allowed.catch(() => {})
-  return connection.inOrder(room, async () => {
+  if (allowed instanceof Promise) allowed.catch(() => {})
+  const { rooms } = connection.around
+  const append = (): Appended => ({ settled: connection.append(room, records) })
+  const ask = async (): Promise<Appended> => {
     if (!(await allowed)) throw fail('FORBIDDEN', `to send to ${room}`)
-    const { rooms } = connection.around
     if (!rooms.has(room)) await rooms.ensure(room, () => connection.mayMakeRoom())
-    return { settled: connection.append(room, records) }
-  })
+    return append()
+  }
+  return connection.inOrder(room, () => (allowed === true && rooms.has(room) ? append() : ask()))
 }
 
 const recordOf = (sender: string, frame: Frame): NewRecord => {

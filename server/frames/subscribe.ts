@@ -80,7 +80,7 @@ export const unsubscribe: FrameHandler = (connection, frame) => {
   connection.subscriptions.delete(key)
   leave(subscribed)
   const place = parseDestination(subscribed.destination)
-  return place.kind === 'room' ? connection.inOrder(place.room, async () => DONE) : DONE
+  return place.kind === 'room' ? connection.inOrder(place.room, () => DONE) : DONE
 }
 
 /** Ends a subscription wherever it has got to. */

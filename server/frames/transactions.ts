@@ -87,7 +87,7 @@ export const commit: FrameHandler = (connection, frame) => {
   for (const acknowledge of acks) acknowledge()
   if (sends.length === 0) return DONE
   const { access } = connection.around
-  const asked = sends.map(({ room, record }) => access.maySend(connection.identity, room, record))
+  const asked = sends.map(async ({ room, record }) => access.maySend(connection.identity, room, record))
   const allowed = Promise.all(asked).then(answers => answers.every(Boolean))
   const rooms = Map.groupBy(sends, ({ room }) => room)
   const appends = Array.from(rooms, async ([room, parked]) => {

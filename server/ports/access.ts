@@ -32,7 +32,8 @@ export interface Access {
   /** Rejects with BAD_CREDENTIALS (TOKEN_EXPIRED where that alone is wrong). */
   authenticate(credentials: Credentials): Promise<Identity>
   mayRead(who: Identity, room: RoomId): Promise<boolean>
-  maySend(who: Identity, room: RoomId, record: NewRecord): Promise<boolean>
+  /** A boolean where that is known at once: every SEND asks. */
+  maySend(who: Identity, room: RoomId, record: NewRecord): boolean | Promise<boolean>
   /** `listener` is called whenever rights may have ended: check again whoever it concerns. */
   changes(listener: (change: AccessChange) => void): void
 }
