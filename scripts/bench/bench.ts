@@ -9,7 +9,7 @@ import { startKafka, type LocalKafka } from '../services/kafka.ts'
 import type { LoadName, Loads } from './generator.ts'
 import type { Endpoint } from './load/client.ts'
 import type { Times } from './load/clock.ts'
-import type { PassPlan, WritePlan, WriteResult } from './servers/bare-log.ts'
+import type { KafkaPlace, PassPlan, WritePlan, WriteResult } from './servers/bare-log.ts'
 import { startNode, startPeer, type Contestant, type ContestantName, type NodeOptions } from './servers/contestants.ts'
 import { coresOf, launchAt, pinned, type Place } from './servers/process.ts'
 
@@ -31,6 +31,17 @@ export interface BenchOptions {
 
 /** The settings that the nodes here give to the topics of their rooms. */
 export const roomConfigs = topicConfigs({ retentionMs: -1, logTimeout: 15_000, replication: 1 })
+
+/** How long the broker is warmed, seconds. */
+const WARM_UP = 8
+
+const topicOn = async (brokers: readonly string[]): Promise<KafkaPlace> => {
+  const admin = new Admin({ clientId: 'bench', bootstrapBrokers: [...brokers] })
+  const topic = `bare-${randomBytes(4).toString('hex')}`
+  await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: roomConfigs })
+  await admin.close()
+  return { brokers, topic }
+}
 
 /** Runs a script on its core with a plan as its argument, and resolves with the JSON that it prints. */
 const answerOf = async (place: Place, script: string, plan: unknown): Promise<unknown> => {
@@ -70,6 +81,9 @@ export class Bench {
     if (pinned) {
       for (const { pid } of kafka.nodes) await capture('taskset', ['-a', '-p', '-c', coresOf('load'), String(pid)])
     }
+    // A broker that has just started is slow until Java has compiled what it does.
+    const place = await topicOn(kafka.brokers.split(','))
+    await answerOf('server', 'servers/bare-log.ts', { work: 'pass', perSecond: 2_000, seconds: WARM_UP, kafka: place })
     return kafka
   }
 
@@ -105,13 +119,8 @@ export class Bench {
   }
 
   /** A topic as rooms have it, that nobody else knows. */
-  async topic(): Promise<{ brokers: string[]; topic: string }> {
-    const brokers = (await this.brokers()).split(',')
-    const admin = new Admin({ clientId: 'bench', bootstrapBrokers: brokers })
-    const topic = `bare-${randomBytes(4).toString('hex')}`
-    await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: roomConfigs })
-    await admin.close()
-    return { brokers, topic }
+  async topic(): Promise<KafkaPlace> {
+    return topicOn((await this.brokers()).split(','))
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import { fanOut } from './scenarios/fan-out.ts'
 import { manyRooms } from './scenarios/many-rooms.ts'
 import { newcomers } from './scenarios/newcomers.ts'
 import { nodes } from './scenarios/nodes.ts'
+import { parser } from './scenarios/parser.ts'
 import { receipts } from './scenarios/receipts.ts'
 import { returning } from './scenarios/returning.ts'
 import { rooms } from './scenarios/rooms.ts'
@@ -31,6 +32,7 @@ const scenarios: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> =
   newcomers,
   many: manyRooms,
   returning,
+  parser,
 }
 
 const HELP = `Usage: node scripts/bench/run.ts [scenario…] [options]

@@ -1,15 +1,21 @@
-/**
- * Frames a second of CPU: our parser beside the Parser of @stomp/stompjs, on the same bytes, in turns, in one process.
- * Prints the medians and their ratio. Ours also resolves escapes, checks UTF-8 and limits, and makes the header map.
- */
 import { Parser as StompJsParser } from '@stomp/stompjs'
-import { Parser } from '../../server/stomp/parser.ts'
+import { Parser } from '../../../server/stomp/parser.ts'
+import type { Bench } from '../bench.ts'
+import { noFaults } from '../load/checker.ts'
+import { atLeast, shown, type Findings, type Row } from '../report/report.ts'
+import { ratioOf, spreadOf } from '../report/statistics.ts'
 
 const LIMITS = { bodyBytes: 1 << 20, headers: 64, headerBytes: 8192 }
-const ROUNDS = 7
 const WARM_UP = 2
 const RUN_MS = 100
 const BYTES = 1 << 18
+const SIZES = [174, 1024, 16_384, 262_144]
+const chunksOf = (size: number): readonly (readonly [string, number])[] => [
+  ['one chunk a frame', size],
+  ['64 KiB chunks', 65_536],
+  ['1460-byte chunks', 1460],
+  ['7-byte chunks', 7],
+]
 
 const ours = (chunks: readonly Buffer[]): number => {
   const parser = new Parser(LIMITS)
@@ -56,40 +62,51 @@ const speed = <Chunk>(run: (chunks: readonly Chunk[]) => number, chunks: readonl
   }
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
+interface Speeds {
+  readonly ours: number[]
+  readonly stompjs: number[]
+}
 
-const compare = (size: number, chunkSize: number): { ours: number; stompjs: number } => {
+const compare = (size: number, chunkSize: number, rounds: number): Speeds => {
   const frame = frameOf(size)
   const count = Math.ceil(BYTES / size)
   const chunks = cut(Buffer.concat(Array.from({ length: count }, () => frame)), chunkSize)
   const copies = chunks.map(chunk => Uint8Array.from(chunk).buffer)
-  const speeds = { ours: [] as number[], stompjs: [] as number[] }
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
+  const speeds: Speeds = { ours: [], stompjs: [] }
+  for (let round = -WARM_UP; round < rounds; round++) {
     const [one, other] = [speed(ours, chunks, count), speed(stompjs, copies, count)]
     if (round < 0) continue
     speeds.ours.push(one)
     speeds.stompjs.push(other)
   }
-  return { ours: median(speeds.ours), stompjs: median(speeds.stompjs) }
+  return speeds
 }
 
-const thousands = (value: number): string => `${(value / 1000).toFixed(value < 10_000 ? 2 : 0)}k`
-
-const table: Record<string, { ours: string; stompjs: string; ratio: string }> = {}
-for (const size of [174, 1024, 16_384, 262_144]) {
-  for (const [name, chunkSize] of [
-    ['one chunk a frame', size],
-    ['64 KiB chunks', 65_536],
-    ['1460-byte chunks', 1460],
-    ['7-byte chunks', 7],
-  ] as const) {
-    const speeds = compare(size, chunkSize)
-    table[`${size} bytes, ${name}`] = {
-      ratio: (speeds.ours / speeds.stompjs).toFixed(1),
-      ours: thousands(speeds.ours),
-      stompjs: thousands(speeds.stompjs),
+/**
+ * Our parser beside the Parser of @stomp/stompjs: frames a second of CPU, on the same bytes, in turn. Ours also resolves
+ * escapes, checks UTF-8 and limits, and makes the header map.
+ */
+export const parser = async (bench: Bench): Promise<Findings> => {
+  const rounds = bench.options.quick ? 3 : 7
+  const rows: Row[] = []
+  const measured: Record<string, Speeds> = {}
+  for (const size of SIZES) {
+    for (const [name, chunkSize] of chunksOf(size)) {
+      const what = `SEND of ${size} bytes, ${name}`
+      const speeds = compare(size, chunkSize, rounds)
+      measured[what] = speeds
+      const ratio = ratioOf(speeds.ours, speeds.stompjs)
+      const row = { 'ratio': shown(ratio), 'ours': thousands(speeds.ours), '@stomp/stompjs': thousands(speeds.stompjs) }
+      rows.push({ 'what': what, ...row })
     }
   }
+  const usual = Object.keys(measured).filter(what => what.includes(` ${SIZES[0]} `) && !what.includes('7-byte'))
+  const targets = usual.map(what => {
+    const { ours, stompjs } = measured[what]!
+    return atLeast(`${what} : Parser of @stomp/stompjs`, ratioOf(ours, stompjs), 2)
+  })
+  const tables = [{ title: 'Thousand frames a second of CPU, in one process', rows }]
+  return { title: 'Parser', targets, tables, notes: [], faults: noFaults(), measured }
 }
-console.log(`SEND frames a second of CPU, medians of ${ROUNDS} alternating runs (node ${process.version})`)
-console.table(table)
+
+const thousands = (speeds: readonly number[]): string => shown(spreadOf(speeds), 1000)

@@ -12,7 +12,7 @@ import { recordRow } from '../../../server/drivers/level/rows.ts'
 import { Latencies, now, paced, type Times } from '../load/clock.ts'
 import { BODY_BYTES } from '../load/frames.ts'
 
-interface KafkaPlace {
+export interface KafkaPlace {
   readonly brokers: readonly string[]
   /** Exists, with one partition. */
   readonly topic: string
