@@ -1,4 +1,3 @@
-import type { Ledger } from './ledger.ts'
 import type { Place } from './message.ts'
 import type { Random } from './random.ts'
 import { Sender } from './sender.ts'
@@ -39,28 +38,26 @@ const manner = (
 export class Clients {
   readonly rooms: readonly string[]
   readonly subscribers: readonly Subscriber[]
-  readonly #ledger: Ledger
-  readonly #random: Random
+  readonly #world: World
   /** One a room, which only says what ends a cycle. */
   readonly #callers = new Map<string, Sender>()
   readonly #senders: Sender[] = []
   readonly #strangers: Stranger[] = []
   #places = new Map<string, Place>()
 
-  constructor(world: World, ledger: Ledger, crowd: Crowd) {
-    this.#random = world.random
-    this.#ledger = ledger
+  constructor(world: World, crowd: Crowd) {
+    this.#world = world
     this.rooms = Array.from({ length: crowd.rooms }, (_, index) => `room${index + 1}`)
     const kinds: readonly Kind[] = ['plain', 'sluggish', 'acknowledging', 'lapsing']
     this.subscribers = this.rooms.flatMap(room =>
       kinds.flatMap(kind =>
         Array.from({ length: crowd[kind] }, (_, index) => {
           const name = `${kind} reader ${index + 1} of ${room}`
-          return new Subscriber({ world, ledger, name, room, ...manner(kind, index, world.random) })
+          return new Subscriber({ world, name, room, ...manner(kind, index, world.random) })
         }),
       ),
     )
-    for (const room of this.rooms) this.#populate(world, room, crowd)
+    for (const room of this.rooms) this.#populate(room, crowd)
   }
 
   /** Resolves when everybody is where they belong; from then on all senders send. */
@@ -97,16 +94,17 @@ export class Clients {
 
   /** Cuts a share of the connections in the middle of what they write or read; answers how many. */
   cut(share: number): number {
-    const readers = this.subscribers.filter(() => this.#random.chance(share))
-    const writers = this.#senders.filter(() => this.#random.chance(share))
-    for (const reader of readers) reader.cutAfter(this.#random.integer(1, 3_000))
-    for (const writer of writers) writer.tear(this.#random.next())
+    const { random } = this.#world
+    const readers = this.subscribers.filter(() => random.chance(share))
+    const writers = this.#senders.filter(() => random.chance(share))
+    for (const reader of readers) reader.cutAfter(random.integer(1, 3_000))
+    for (const writer of writers) writer.tear(random.next())
     return readers.length + writers.length
   }
 
   /** Compares what everybody was given with the log, up to the offset that `end` says of a room. */
   compare(end: (room: string) => number): void {
-    for (const { delivered } of this.subscribers) this.#ledger.compare(delivered, end(delivered.room))
+    for (const { delivered } of this.subscribers) this.#world.ledger.compare(delivered, end(delivered.room))
   }
 
   /** Nothing new is sent; resolves when nothing waits for a receipt. */
@@ -119,10 +117,11 @@ export class Clients {
     await Promise.all(all.map(each => each.stop()))
   }
 
-  #populate(world: World, room: string, crowd: Crowd): void {
+  #populate(room: string, crowd: Crowd): void {
+    const world = this.#world
     const { every } = crowd
     const sender = (kind: SenderKind, name: string, index: number): Sender =>
-      new Sender({ world, ledger: this.#ledger, name, kind, room, atOnce: 1 + (index % 4), every })
+      new Sender({ world, name, kind, room, atOnce: 1 + (index % 4), every })
     this.#callers.set(room, sender('keyed', `caller of ${room}`, 0))
     for (const kind of ['keyed', 'receipted', 'bare'] as const) {
       for (let index = 0; index < crowd[kind]; index++) {
@@ -130,9 +129,7 @@ export class Clients {
       }
     }
     for (let index = 0; index < crowd.strangers; index++) {
-      this.#strangers.push(
-        new Stranger({ world, ledger: this.#ledger, name: `stranger ${index + 1} to ${room}`, room }),
-      )
+      this.#strangers.push(new Stranger({ world, name: `stranger ${index + 1} to ${room}`, room }))
     }
   }
 }

@@ -11,7 +11,7 @@ import { readFolder } from './level-reader.ts'
 import { NodeProcess } from './node-process.ts'
 import { Random } from './random.ts'
 import { seconds, Recoveries, reportOn, usageOf } from './report.ts'
-import type { Print } from './report.ts'
+import type { Outcome, Print } from './report.ts'
 import { Tally } from './tally.ts'
 
 export interface EmbeddedOptions {
@@ -26,7 +26,7 @@ export interface EmbeddedOptions {
 /** One node that keeps its log itself, and clients that load it. */
 export class Embedded {
   readonly tally = new Tally()
-  readonly ledger: Ledger = new Ledger(this.tally, true)
+  readonly ledger: Ledger = new Ledger(this.tally)
   readonly node: NodeProcess
   readonly clients: Clients
   readonly random: Random
@@ -41,8 +41,13 @@ export class Embedded {
     this.#data = data
     this.random = new Random(seed)
     this.node = node(code => this.ledger.broke('stuck', `the node ended by itself, exit code ${code}`))
-    const world = { nodes: () => [this.node], random: this.random.fork('clients'), tally: this.tally }
-    this.clients = new Clients(world, this.ledger, crowd)
+    const world = {
+      nodes: () => [this.node],
+      random: this.random.fork('clients'),
+      tally: this.tally,
+      ledger: this.ledger,
+    }
+    this.clients = new Clients(world, crowd)
   }
 
   static async start({ seed, folder, data }: EmbeddedOptions, crowd: Crowd): Promise<Embedded> {
@@ -79,8 +84,8 @@ export class Embedded {
     this.clients.compare(room => this.ledger.next(room))
   }
 
-  /** Compares everything for the last time; resolves with whether every promise held. */
-  async finish(print: Print): Promise<boolean> {
+  /** Compares everything for the last time; resolves with what it has come to. */
+  async finish(print: Print): Promise<Outcome> {
     if (this.ledger.broken.length === 0) {
       await this.clients.finish()
       await caughtUp(this.clients, this.ledger)
@@ -94,7 +99,7 @@ export class Embedded {
     if (!this.ledger.settled) this.ledger.broke('lost', 'a RECEIPT named a place beyond the end of its room')
     reportOn(this.tally, this.ledger, print)
     if (this.ledger.broken.length > 0) print(`see ${this.node.log}`)
-    return this.ledger.broken.length === 0
+    return { held: this.ledger.broken.length === 0, tally: this.tally }
   }
 
   async close(): Promise<void> {
@@ -116,8 +121,8 @@ const CROWD: Crowd = {
   every: 10,
 }
 
-/** Kills a node with -9 under load, again and again. Resolves with whether every promise held. */
-export const runKills = async (options: EmbeddedOptions, kills: number): Promise<boolean> => {
+/** Kills a node with -9 under load, again and again. Resolves with what it has come to. */
+export const runKills = async (options: EmbeddedOptions, kills: number): Promise<Outcome> => {
   const { print } = options
   const embedded = await Embedded.start(options, CROWD)
   const { node, random, ledger, tally } = embedded
@@ -155,10 +160,10 @@ const status = async (node: NodeProcess): Promise<number> => {
 }
 
 /**
- * Loads a node until its disk is full, then makes room. Resolves with whether every promise held, and the node said what
- * was wrong: in its log, by its health, and to its clients.
+ * Loads a node until its disk is full, then makes room. That the node says what is wrong, in its log, by its health and to
+ * its clients, is one more promise. Resolves with what it has come to.
  */
-export const runFullDisk = async (options: EmbeddedOptions, makeRoom: () => Promise<void>): Promise<boolean> => {
+export const runFullDisk = async (options: EmbeddedOptions, makeRoom: () => Promise<void>): Promise<Outcome> => {
   const { print } = options
   const embedded = await Embedded.start(options, CROWD)
   const { node, ledger, tally } = embedded

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clients } from './clients.ts'
 import type { Fleet } from './fleet.ts'
 import type { LocalBroker } from '../services/kafka.ts'
+import type { LocalRedis } from '../services/redis.ts'
 import type { NodeProcess } from './node-process.ts'
 import type { Path, Trouble } from './path.ts'
 import type { Random } from './random.ts'
@@ -55,15 +56,16 @@ const nodeDrained: Plan = ({ fleet }, random) => {
   return async () => `${node.name}, exit code ${await drained(node)}`
 }
 
-const allDrained: Plan =
-  ({ fleet }, random) =>
-  async () => {
+const allDrained: Plan = ({ fleet }, random) => {
+  const order = random.shuffled(fleet.nodes)
+  return async () => {
     const codes: number[] = []
-    for (const node of random.shuffled(fleet.nodes)) codes.push(await drained(node))
+    for (const node of order) codes.push(await drained(node))
     return `exit codes ${codes.join(' ')}`
   }
+}
 
-const stopFor = async (victim: NodeProcess | LocalBroker, ms: number): Promise<void> => {
+const stopFor = async (victim: NodeProcess | LocalBroker | LocalRedis, ms: number): Promise<void> => {
   victim.signal('SIGSTOP')
   await delay(ms)
   victim.signal('SIGCONT')
@@ -82,20 +84,42 @@ const brokerStopped: Plan = ({ fleet, durations }, random) => {
   const broker = random.pick(fleet.brokers)
   const ms = stopTime(random, durations.stopped)
   return async () => {
-    await fleet.withBroker(broker, () => stopFor(broker, ms))
+    await fleet.alone(broker, () => stopFor(broker, ms))
     return `broker ${broker.id} for ${seconds(ms)}`
+  }
+}
+
+const redisStopped: Plan = ({ fleet: { redis }, fleet, durations }, random) => {
+  const ms = stopTime(random, durations.stopped)
+  return async () => {
+    await fleet.alone(redis, () => stopFor(redis, ms))
+    return `for ${seconds(ms)}`
+  }
+}
+
+/** It comes back empty. */
+const redisKilled: Plan = ({ fleet: { redis }, fleet, durations }, random) => {
+  const ms = time(random, durations.away)
+  return async () => {
+    await fleet.alone(redis, async () => {
+      await redis.kill()
+      await delay(ms)
+      await redis.start()
+    })
+    return `away for ${seconds(ms)}`
   }
 }
 
 const brokerKilled = (which: 'leader' | 'controller'): Plan => {
   return ({ fleet, clients, durations }, random) => {
     const room = random.pick(clients.rooms)
+    const any = random.pick(fleet.brokers)
     const ms = time(random, durations.away)
     return async () => {
       const found = which === 'leader' ? fleet.leader(room) : fleet.controller()
       // While too few brokers are left nobody leads; then any of them is as good.
-      const broker = await found.catch(() => random.pick(fleet.brokers))
-      await fleet.withBroker(broker, async () => {
+      const broker = await found.catch(() => any)
+      await fleet.alone(broker, async () => {
         await broker.kill()
         await delay(ms)
         await broker.start()
@@ -105,9 +129,10 @@ const brokerKilled = (which: 'leader' | 'controller'): Plan => {
   }
 }
 
-/** All ways of one node, all ways to one broker, or a single one. */
+/** All ways of one node, all ways to one broker or to Redis, or a single one. */
 const somePaths = ({ paths, nodes, brokers }: Fleet, random: Random): [string, Path[]] => {
-  const what = random.pick([`${random.pick(nodes).name} to`, `to broker ${random.pick(brokers).id}`, 'one'])
+  const ends = [`${random.pick(nodes).name} to`, `to broker ${random.pick(brokers).id}`, 'to Redis', 'one']
+  const what = random.pick(ends)
   if (what !== 'one') return [what, paths.filter(({ name }) => name.includes(what))]
   const path = random.pick(paths)
   return [path.name, [path]]
@@ -146,6 +171,8 @@ const plans: Readonly<Record<string, Plan>> = {
   'broker stopped': brokerStopped,
   'leader killed': brokerKilled('leader'),
   'controller killed': brokerKilled('controller'),
+  'Redis stopped': redisStopped,
+  'Redis killed': redisKilled,
   'clients cut': clientsCut,
   'path slow': troubled(random => ({ is: 'slow', ms: random.integer(20, 600) })),
   'path lossy': troubled(random => ({ is: 'lossy', chance: random.pick([0.002, 0.02, 0.1]) })),

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isEnding } from '../launch.ts'
 import { caughtUp } from './caught-up.ts'
 import { Clients } from './clients.ts'
 import type { Crowd } from './clients.ts'
@@ -10,7 +11,7 @@ import { Ledger } from './ledger.ts'
 import type { Place } from './message.ts'
 import { Random } from './random.ts'
 import { Recoveries, reportOn, seconds, usageOf } from './report.ts'
-import type { Print } from './report.ts'
+import type { Outcome, Print } from './report.ts'
 import { Tally } from './tally.ts'
 
 export interface FleetRunOptions {
@@ -40,24 +41,27 @@ class FleetRun {
     this.#fleet = fleet
     this.#ledger = ledger
     this.#tally = tally
-    const world = { nodes: () => fleet.nodes, random: random.fork('clients'), tally }
-    this.#clients = new Clients(world, ledger, options.crowd)
+    const world = { nodes: () => fleet.nodes, random: random.fork('clients'), tally, ledger }
+    this.#clients = new Clients(world, options.crowd)
     this.#plot = new Plot({ fleet, clients: this.#clients, durations: options.durations }, random.fork('faults'))
   }
 
-  /** Resolves with whether every promise held. */
-  async run(): Promise<boolean> {
+  async run(): Promise<Outcome> {
     const { cycles, print } = this.#options
     await this.#clients.ready()
-    for (let number = 1; number <= cycles && this.#ledger.broken.length === 0; number++) {
+    for (let number = 1; number <= cycles && this.#goesOn; number++) {
       this.#logs = this.#fleet.nodes.map(({ name, log, lines }) => `${name} from line ${lines + 1} of ${log}`)
       const line = await this.#cycle()
       print(`${String(number).padStart(3)}/${cycles}  ${line}`)
     }
-    if (this.#ledger.broken.length === 0) await this.#last()
+    if (this.#goesOn) await this.#last()
     await this.#report()
     await this.#clients.stop()
-    return this.#ledger.broken.length === 0
+    return { held: this.#goesOn, tally: this.#tally }
+  }
+
+  get #goesOn(): boolean {
+    return this.#ledger.broken.length === 0 && !isEnding()
   }
 
   async #cycle(): Promise<string> {
@@ -116,10 +120,10 @@ class FleetRun {
   }
 }
 
-/** Resolves with whether every promise held. */
-export const runFleet = async (options: FleetRunOptions): Promise<boolean> => {
+/** Resolves with what it has come to. */
+export const runFleet = async (options: FleetRunOptions): Promise<Outcome> => {
   const tally = new Tally()
-  const ledger = new Ledger(tally, false)
+  const ledger = new Ledger(tally)
   const random = new Random(options.seed)
   const onCrash = (node: string, code: number): void =>
     ledger.broke('stuck', `${node} ended by itself, exit code ${code}`)

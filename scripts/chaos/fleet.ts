@@ -4,6 +4,8 @@ import { describeQuorumV2 } from '@platformatic/kafka'
 import { leaderOf, linked } from '../../kafka/testkit/wire.ts'
 import { keys } from '../../server/config.ts'
 import { freePort } from '../services/process.ts'
+import { startRedis } from '../services/redis.ts'
+import type { LocalRedis } from '../services/redis.ts'
 import { startKafka } from '../services/kafka.ts'
 import type { LocalBroker, LocalKafka } from '../services/kafka.ts'
 import { NodeProcess } from './node-process.ts'
@@ -25,6 +27,7 @@ export const nodeEnvironment: Readonly<Record<string, string | undefined>> = {
   HEART_BEAT: '2000',
   DRAIN_SECONDS: '5',
   LOG_TIMEOUT: '8000',
+  IDEMPOTENCY_WINDOW: '120000',
   OUTBOX_BYTES: '65536',
   RECENT_BYTES: '1048576',
 }
@@ -37,15 +40,17 @@ export interface FleetOptions {
   readonly onCrash: (node: string, code: number) => void
 }
 
-/** Nodes, brokers and the ways between them: each node comes to each broker on a path that can be troubled alone. */
+/** Nodes, brokers, a Redis and the ways to them: each node comes to each of them on a path that can be troubled alone. */
 export class Fleet {
   readonly nodes: readonly NodeProcess[]
   readonly paths: readonly Path[]
+  readonly redis: LocalRedis
   readonly #kafka: LocalKafka
-  readonly #turns = new Map<LocalBroker, OneByOne>()
+  readonly #turns = new Map<LocalBroker | LocalRedis, OneByOne>()
 
-  private constructor(kafka: LocalKafka, nodes: readonly NodeProcess[], paths: readonly Path[]) {
+  private constructor(kafka: LocalKafka, redis: LocalRedis, nodes: readonly NodeProcess[], paths: readonly Path[]) {
     this.#kafka = kafka
+    this.redis = redis
     this.nodes = nodes
     this.paths = paths
   }
@@ -66,6 +71,10 @@ export class Fleet {
       folder: join(folder, 'kafka'),
       settings: place => brokerSettings(place, listeners.get(place.id) ?? []),
     })
+    const redis = await startRedis()
+    const claims = await Promise.all(
+      names.map(name => Path.open(`${name} to Redis`, redis.port, random.fork(`${name} Redis`))),
+    )
     await mkdir(join(folder, 'logs'), { recursive: true })
     const nodes = await Promise.all(
       names.map(async (name, index) => {
@@ -74,14 +83,19 @@ export class Fleet {
           name,
           port: await freePort(taken),
           stompPort: await freePort(taken),
-          env: { ...nodeEnvironment, KAFKA_BROKERS: ways.join(','), KAFKA_REPLICATION: '3' },
+          env: {
+            ...nodeEnvironment,
+            KAFKA_BROKERS: ways.join(','),
+            KAFKA_REPLICATION: '3',
+            REDIS_URL: `redis://127.0.0.1:${claims[index]?.port}`,
+          },
           log: join(folder, 'logs', `${name.replace(' ', '-')}.log`),
           onCrash: code => onCrash(name, code),
         })
       }),
     )
-    const paths = [...listeners.values()].flat().map(({ path }) => path)
-    const fleet = new Fleet(kafka, nodes, paths)
+    const paths = [...[...listeners.values()].flat().map(({ path }) => path), ...claims]
+    const fleet = new Fleet(kafka, redis, nodes, paths)
     try {
       await Promise.all(nodes.map(node => node.start()))
     } catch (error) {
@@ -100,10 +114,10 @@ export class Fleet {
     return this.#kafka.brokers
   }
 
-  /** Ends and starts a broker, when nobody else does. */
-  async withBroker(broker: LocalBroker, work: () => Promise<void>): Promise<void> {
-    const turns = this.#turns.get(broker) ?? new OneByOne()
-    this.#turns.set(broker, turns)
+  /** Ends and starts a service, when nobody else does. */
+  async alone(service: LocalBroker | LocalRedis, work: () => Promise<void>): Promise<void> {
+    const turns = this.#turns.get(service) ?? new OneByOne()
+    this.#turns.set(service, turns)
     await turns.take(work)
   }
 
@@ -131,7 +145,7 @@ export class Fleet {
   async close(): Promise<void> {
     await Promise.all(this.nodes.map(node => node.close()))
     await Promise.all(this.paths.map(path => path.close()))
-    await this.#kafka.stop()
+    await Promise.all([this.#kafka.stop(), this.redis.kill()])
   }
 }
 

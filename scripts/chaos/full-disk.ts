@@ -27,7 +27,8 @@ if (import.meta.main) {
       const ballast = join(disk, 'ballast')
       await writeFile(ballast, Buffer.alloc(16 * MiB))
       const print = (line: string): void => void process.stdout.write(`${line}\n`)
-      return (await runFullDisk({ seed, folder, data: join(disk, 'data'), print }, () => rm(ballast))) ? 0 : 1
+      const { held } = await runFullDisk({ seed, folder, data: join(disk, 'data'), print }, () => rm(ballast))
+      return held ? 0 : 1
     } finally {
       execFileSync('umount', ['--lazy', disk])
     }

@@ -9,11 +9,15 @@ export interface Wanted {
   readonly end: number
 }
 
+/** Names of headers that begin with `hb-` are Hoofbeat's own; with any but these two the record is no message. */
+const isMessage = (names: readonly string[]): boolean =>
+  names.every(name => !name.startsWith('hb-') || name === 'hb-key' || name.startsWith('hb-.'))
+
 const text = (value: Buffer | string | readonly (Buffer | string)[] | undefined): string => String(value ?? '')
 
 /**
- * Reads rooms straight from the brokers, with another client than the nodes have, so that no mistake of theirs is
- * made twice. Resolves with the records of each room.
+ * Reads rooms straight from the brokers, with another client than the nodes have, so that no mistake of theirs hides
+ * itself. Resolves with the records of each room.
  */
 export const readRooms = async (brokers: string, wanted: readonly Wanted[]): Promise<Map<string, Kept[]>> => {
   const client = new Kafka({ clientId: 'chaos', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
@@ -32,7 +36,7 @@ export const readRooms = async (brokers: string, wanted: readonly Wanted[]): Pro
         const asked = open.get(batch.topic)
         for (const { offset, headers, value } of asked ? batch.messages : []) {
           const at = Number(offset)
-          if (!asked || at < asked.from || at >= asked.end) continue
+          if (!asked || at < asked.from || at >= asked.end || !isMessage(Object.keys(headers ?? {}))) continue
           const lines = Object.entries(headers ?? {}).map(([name, each]) => [name, text(each)] as const)
           records.get(asked.room)?.push({ offset: at, headers: new Map(lines), body: value ?? Buffer.alloc(0) })
         }

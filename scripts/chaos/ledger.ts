@@ -1,6 +1,5 @@
 import { ATTEMPT, readBody } from './message.ts'
 import type { Place, Sent } from './message.ts'
-import { WITHOUT_KEYS } from './report.ts'
 import type { Tally } from './tally.ts'
 
 /** What was promised and did not hold. */
@@ -32,8 +31,6 @@ interface Acknowledged extends Sent {
 }
 interface Sender {
   readonly name: string
-  /** Repeats what was not acknowledged, under a key. */
-  readonly keyed: boolean
   /** May not send at all. */
   readonly barred: boolean
 }
@@ -69,12 +66,9 @@ export class Ledger {
   readonly #books = new Map<string, Book>()
   readonly #senders: Sender[] = []
   readonly #tally: Tally
-  readonly #keysHold: boolean
 
-  /** @param keysHold whether a message that is repeated under its key may be in the log once only */
-  constructor(tally: Tally, keysHold: boolean) {
+  constructor(tally: Tally) {
     this.#tally = tally
-    this.#keysHold = keysHold
   }
 
   /** A sender's number, which its messages carry. */
@@ -197,18 +191,13 @@ export class Ledger {
     if (sender.barred) this.broke('forbidden', `${room} ${offset} is from ${sender.name}, which may not send there`)
     const has = book.has.get(sent.sender) ?? new Set()
     book.has.set(sent.sender, has)
-    if (has.has(sent.n)) this.#doubled(room, offset, sent, sender)
+    if (has.has(sent.n)) this.broke('twice', `${room} has ${this.#title(sent)} twice, the second time at ${offset}`)
     has.add(sent.n)
     const connection = `${sent.sender}/${attempt}`
     const before = book.last.get(connection) ?? NOTHING
     if (before > sent.n)
       this.broke('disorder', `${room} ${offset}: ${this.#title(sent)} comes after ${before} of the same connection`)
     book.last.set(connection, sent.n)
-  }
-
-  #doubled(room: string, offset: number, sent: Pick<Sent, 'sender' | 'n'>, sender: Sender): void {
-    if (sender.keyed && !this.#keysHold) this.#tally.add(WITHOUT_KEYS)
-    else this.broke('twice', `${room} has ${this.#title(sent)} twice, the second time at ${offset}`)
   }
 
   #confirm(room: string, book: Book, { sender, n, attempt, offset }: Acknowledged): void {

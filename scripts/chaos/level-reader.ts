@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { openLevelLog } from '../../server/drivers/level/room-log.ts'
-import type { Ledger } from './ledger.ts'
-import type { Kept } from './ledger.ts'
+import type { Kept, Ledger } from './ledger.ts'
 
 const PAGE = 1_000
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -9,7 +8,8 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} }
 /** Reads on in the rooms of a node that is down, from where the ledger is, and enters what is there. */
 export const readFolder = async (data: string, rooms: readonly string[], ledger: Ledger): Promise<void> => {
   const options = { roomsMax: 1_000, idempotencyWindow: 600_000, logger: silent }
-  const { port: log, close } = await openLevelLog({ folder: join(data, 'log'), ...options })
+  const driver = await openLevelLog({ folder: join(data, 'log'), ...options })
+  const log = driver.port
   try {
     for (const room of rooms) {
       const { next } = await log.bounds(room)
@@ -24,6 +24,6 @@ export const readFolder = async (data: string, rooms: readonly string[], ledger:
         ledger.broke('lost', `${room} ends at ${next} and reached ${ledger.next(room)}`)
     }
   } finally {
-    await close()
+    await driver.close()
   }
 }

@@ -37,13 +37,13 @@ const CROWD: Crowd = {
 }
 
 /** Runs one part in a folder of its own, which stays where a promise was broken. */
-const part = async (name: string, run: (folder: string) => Promise<boolean>): Promise<boolean> => {
+const part = async (name: string, run: (folder: string) => Promise<{ readonly held: boolean }>): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-chaos-'))
   const began = performance.now()
   let held = false
   print(name)
   try {
-    held = await run(folder)
+    held = (await run(folder)).held
   } finally {
     if (held || isEnding()) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     else print(`The logs are in ${folder}`)
@@ -61,17 +61,15 @@ await runScript(async () => {
   print(`SEED=${seed}`)
   const held: boolean[] = []
   if (which !== 'fleet') {
-    const one = (folder: string): Promise<boolean> =>
-      runKills({ seed, folder, data: join(folder, 'data'), print }, kills)
-    held.push(await part(`An embedded node, killed ${kills} times with -9 under load`, one))
-    const other = async (folder: string): Promise<boolean> => (await inNamespace(folder, seed)) === 0
-    held.push(await part('An embedded node on a disk that is full', other))
+    const killed = `An embedded node, killed ${kills} times with -9 under load`
+    held.push(await part(killed, folder => runKills({ seed, folder, data: join(folder, 'data'), print }, kills)))
+    const full = 'An embedded node on a disk that is full'
+    held.push(await part(full, async folder => ({ held: (await inNamespace(folder, seed)) === 0 })))
   }
   if (which !== 'embedded') {
     const durations: Durations = { away: [500, 8_000], stopped: [5_000, 30_000] }
-    const fleet = (folder: string): Promise<boolean> =>
-      runFleet({ seed, cycles, crowd: CROWD, durations, folder, print })
-    held.push(await part(`A fleet of three nodes on three brokers, ${cycles} cycles of faults`, fleet))
+    const fleet = `A fleet of three nodes on three brokers, ${cycles} cycles of faults`
+    held.push(await part(fleet, folder => runFleet({ seed, cycles, crowd: CROWD, durations, folder, print })))
   }
   return held.every(Boolean) ? 0 : 1
 })

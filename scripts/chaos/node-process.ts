@@ -4,7 +4,7 @@ import type { WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Target } from '../../server/testkit/probe.ts'
-import { ended, launch, ScriptError } from '../launch.ts'
+import { ended, isEnding, launch, ScriptError } from '../launch.ts'
 import { OneByOne } from './one-by-one.ts'
 
 const START_MS = 60_000
@@ -56,7 +56,7 @@ export class NodeProcess implements Target {
     this.#asked = false
     this.#ended = ended(child).then(code => {
       this.#child = undefined
-      if (!this.#asked) this.#options.onCrash(code)
+      if (!this.#asked && !isEnding()) this.#options.onCrash(code)
       return code
     })
     const listening = new Promise<'listening'>(resolve => {

@@ -1,6 +1,6 @@
 import { createConnection, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { Random } from './random.ts'
+import type { Random } from './random.ts'
 
 /**
  * What a network can do to what passes through it. TCP shows no lost packet, only their effects: `slow` is the delay of

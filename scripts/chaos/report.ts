@@ -4,6 +4,12 @@ import type { Tally } from './tally.ts'
 
 export type Print = (line: string) => void
 
+/** What a run has come to: whether every promise held, and what was counted. */
+export interface Outcome {
+  readonly held: boolean
+  readonly tally: Tally
+}
+
 const COUNTED = ['sent', 'acknowledged', 'kept', 'delivered', 'resumed', 'repeated', 'repeats recognised']
 
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
@@ -45,8 +51,7 @@ export const usageOf = (nodes: readonly NodeProcess[]): Promise<string[]> =>
 
 /** What a run has come to: the counts, and what was promised and did not hold. */
 export const reportOn = (tally: Tally, ledger: Ledger, print: Print): void => {
-  const twice = tally.of(WITHOUT_KEYS) > 0 ? [WITHOUT_KEYS] : []
-  print(listed([...COUNTED, ...twice].map(name => [name, tally.of(name)])))
+  print(listed(COUNTED.map(name => [name, tally.of(name)])))
   if (tally.named('fault ').length > 0) print(`faults: ${listed(tally.named('fault '))}`)
   print(`errors that clients were told: ${listed(tally.named('ERROR ')) || 'none'}`)
   const breaches = ['lost', 'twice', 'disorder', 'forbidden', 'gap', 'window', 'stuck', 'wrong'] as const
@@ -54,6 +59,3 @@ export const reportOn = (tally: Tally, ledger: Ledger, print: Print): void => {
   for (const { breach, what, time } of ledger.broken)
     print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
 }
-
-/** Messages that were repeated under their key, where nobody looks at keys. */
-export const WITHOUT_KEYS = 'kept twice without keys'

@@ -1,5 +1,4 @@
 import type { Frame } from './frames.ts'
-import type { Ledger } from './ledger.ts'
 import { ATTEMPT, bodyOf, placeIn } from './message.ts'
 import type { Place } from './message.ts'
 import type { Peer } from './peer.ts'
@@ -14,7 +13,6 @@ import type { World } from './session.ts'
 export type SenderKind = 'keyed' | 'receipted' | 'bare'
 export interface SenderOptions {
   readonly world: World
-  readonly ledger: Ledger
   readonly name: string
   readonly kind: SenderKind
   readonly room: string
@@ -43,10 +41,10 @@ export class Sender {
   #idle: (() => void) | undefined
 
   constructor(options: SenderOptions) {
-    const { world, ledger, name, room, kind } = options
+    const { world, name, room } = options
     this.#options = options
     this.name = name
-    this.#index = ledger.enter({ name, keyed: kind === 'keyed', barred: false })
+    this.#index = world.ledger.enter({ name, barred: false })
     this.#session = new Session(world, {
       token: () => sign({ sub: name, rooms: { send: [room] } }, NEVER),
       connected: peer => this.#connected(peer),
@@ -126,9 +124,14 @@ export class Sender {
     if (frame.command !== 'RECEIPT') return
     const n = Number(frame.headers.get('receipt-id'))
     const waiting = this.#open.get(n)
-    if (!waiting) return this.#options.ledger.broke('wrong', `${this.name} got a RECEIPT that it did not ask for: ${n}`)
+    if (!waiting)
+      return this.#options.world.ledger.broke('wrong', `${this.name} got a RECEIPT that it did not ask for: ${n}`)
     const place = placeIn(frame)
-    this.#options.ledger.acknowledged(this.#options.room, place, { sender: this.#index, n, attempt: this.#attempt })
+    this.#options.world.ledger.acknowledged(this.#options.room, place, {
+      sender: this.#index,
+      n,
+      attempt: this.#attempt,
+    })
     this.#settle(n)
     waiting.said(place)
   }

@@ -3,6 +3,7 @@ import { SignJWT } from 'jose'
 import type { JWTPayload } from 'jose'
 import type { Target, TransportName } from '../../server/testkit/probe.ts'
 import type { Frame } from './frames.ts'
+import type { Ledger } from './ledger.ts'
 import { Peer } from './peer.ts'
 import type { Random } from './random.ts'
 import type { Tally } from './tally.ts'
@@ -25,6 +26,7 @@ export interface World {
   readonly nodes: () => readonly Target[]
   readonly random: Random
   readonly tally: Tally
+  readonly ledger: Ledger
 }
 
 export const JWT_SECRET = 'what the chaos harness signs its tokens with'
@@ -89,10 +91,17 @@ export class Session {
   }
 
   #frame(peer: Peer, token: Token, frame: Frame): void {
-    if (frame.command === 'ERROR') this.#world.tally.add(`ERROR ${frame.headers.get('code') ?? '?'}`)
+    if (frame.command === 'ERROR') this.#failed(frame)
     if (frame.command === 'CONNECTED') {
       this.peer = peer
       this.#events.connected(peer, token)
     } else this.#events.frame(frame)
+  }
+
+  #failed({ headers }: Frame): void {
+    const code = headers.get('code') ?? 'without a code'
+    this.#world.tally.add(`ERROR ${code}`)
+    // Whatever is done to a node, this is a mistake of its own.
+    if (code === 'INTERNAL') this.#world.ledger.broke('wrong', `a client was told INTERNAL: ${headers.get('message')}`)
   }
 }

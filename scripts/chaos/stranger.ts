@@ -1,5 +1,4 @@
 import type { Frame } from './frames.ts'
-import type { Ledger } from './ledger.ts'
 import { bodyOf } from './message.ts'
 import { Session, sign } from './session.ts'
 import type { World } from './session.ts'
@@ -11,8 +10,8 @@ export class Stranger {
   readonly #session: Session
   #tries = 0
 
-  constructor({ world, ledger, name, room }: { world: World; ledger: Ledger; name: string; room: string }) {
-    const sender = ledger.enter({ name, keyed: false, barred: true })
+  constructor({ world, name, room }: { world: World; name: string; room: string }) {
+    const sender = world.ledger.enter({ name, barred: true })
     const destination = `/topic/${room}`
     this.#session = new Session(world, {
       token: async () => {
@@ -25,7 +24,10 @@ export class Stranger {
       },
       frame: ({ command, headers }: Frame) => {
         if (command === 'ERROR') return
-        ledger.broke('forbidden', `${name}, which may not use ${room}, got a ${command}: ${[...headers].join(' ')}`)
+        world.ledger.broke(
+          'forbidden',
+          `${name}, which may not use ${room}, got a ${command}: ${[...headers].join(' ')}`,
+        )
       },
       lost: () => undefined,
     })

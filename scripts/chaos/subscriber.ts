@@ -1,5 +1,5 @@
 import type { Frame } from './frames.ts'
-import type { Delivered, Ledger } from './ledger.ts'
+import type { Delivered } from './ledger.ts'
 import { placeIn, readBody } from './message.ts'
 import type { Peer } from './peer.ts'
 import { Session, sign } from './session.ts'
@@ -9,7 +9,6 @@ import type { Token, World } from './session.ts'
 export type AckMode = 'auto' | 'client' | 'client-individual'
 export interface SubscriberOptions {
   readonly world: World
-  readonly ledger: Ledger
   readonly name: string
   readonly room: string
   readonly ack: AckMode
@@ -88,8 +87,8 @@ export class Subscriber {
   }
 
   #connected(peer: Peer, token: Token): void {
-    const { room, ack, sluggish, world, ledger, name } = this.#options
-    if (token === this.#ended) ledger.broke('forbidden', `${name} was let in with a token that had ended`)
+    const { room, ack, sluggish, world, name } = this.#options
+    if (token === this.#ended) world.ledger.broke('forbidden', `${name} was let in with a token that had ended`)
     this.#peer = peer
     this.#token = token
     this.#unacknowledged = []
@@ -123,16 +122,17 @@ export class Subscriber {
 
   /** In a run nothing is ever removed from a room, so there is always a way to go on. */
   #recovered({ headers }: Frame): void {
-    const { ledger, name, room } = this.#options
+    const { world, name, room } = this.#options
     if (headers.get('recovered') !== 'false') return
-    ledger.broke(
+    world.ledger.broke(
       'gap',
       `${name} was told that ${room} after ${this.#offset} cannot be had, only from ${headers.get('first')}`,
     )
   }
 
   #message(frame: Frame): void {
-    const { ledger, name, room, world } = this.#options
+    const { name, room, world } = this.#options
+    const { ledger } = world
     const { epoch, offset } = placeIn(frame)
     const sent = readBody(frame.body)
     ledger.sameLife(room, epoch, `a MESSAGE to ${name}`)
@@ -166,10 +166,11 @@ export class Subscriber {
   }
 
   #acknowledge(id: string): void {
-    const { ledger, name, ack, world } = this.#options
+    const { name, ack, world } = this.#options
     this.#unacknowledged.push(id)
     const { length } = this.#unacknowledged
-    if (length > WINDOW) ledger.broke('window', `${name} was given ${length} messages that it has not acknowledged`)
+    if (length > WINDOW)
+      world.ledger.broke('window', `${name} was given ${length} messages that it has not acknowledged`)
     if (ack === 'client' && length < world.random.integer(1, WINDOW)) return
     this.#peer?.send('ACK', { id })
     this.#unacknowledged = []
