@@ -38,6 +38,8 @@ export class Sender {
   readonly #open = new Map<number, Waiting>()
   #n = 0
   #attempt = 0
+  /** How long it waits for a receipt on this connection, ms. */
+  #patience = 0
   #idle: (() => void) | undefined
 
   constructor(options: SenderOptions) {
@@ -87,12 +89,12 @@ export class Sender {
   }
 
   #tick(): void {
-    const { world, atOnce } = this.#options
+    const { atOnce } = this.#options
     const { peer } = this.#session
     if (!peer) return
     const [oldest] = this.#open.values()
     // A node that hangs says nothing: somewhere else somebody may answer, and sooner than this one does.
-    if (oldest && performance.now() - oldest.since > world.random.integer(3_000, 9_000)) return peer.cut()
+    if (oldest && performance.now() - oldest.since > this.#patience) return peer.cut()
     if (this.#open.size < atOnce) this.#add(() => undefined)
   }
 
@@ -113,6 +115,7 @@ export class Sender {
 
   #connected(peer: Peer): void {
     this.#attempt++
+    this.#patience = this.#options.world.random.integer(3_000, 12_000)
     for (const [n, waiting] of this.#open) {
       waiting.since = performance.now()
       this.#options.world.tally.add('repeated')

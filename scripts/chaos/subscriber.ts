@@ -6,7 +6,7 @@ import { Session, sign } from './session.ts'
 import type { Token, World } from './session.ts'
 
 /** `client` acknowledges every few messages for all before, `client-individual` each by itself. */
-export type AckMode = 'auto' | 'client' | 'client-individual'
+type AckMode = 'auto' | 'client' | 'client-individual'
 export interface SubscriberOptions {
   readonly world: World
   readonly name: string
