@@ -11,29 +11,9 @@ import { parseArgs } from 'node:util'
 import { root, runScript, ScriptError } from '../launch.ts'
 import { Bench, type BenchOptions } from './bench.ts'
 import { faultsIn, printed, type Findings } from './report/report.ts'
-import { connections } from './scenarios/connections.ts'
-import { fanOut } from './scenarios/fan-out.ts'
-import { manyRooms } from './scenarios/many-rooms.ts'
-import { newcomers } from './scenarios/newcomers.ts'
-import { nodes } from './scenarios/nodes.ts'
-import { parser } from './scenarios/parser.ts'
-import { receipts } from './scenarios/receipts.ts'
-import { returning } from './scenarios/returning.ts'
-import { rooms } from './scenarios/rooms.ts'
+import { scenarios } from './scenarios/index.ts'
 import { contestants, type ContestantName } from './servers/contestants.ts'
 import { pinned } from './servers/process.ts'
-
-const scenarios: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = {
-  fanout: fanOut,
-  rooms,
-  connections,
-  receipts,
-  nodes,
-  newcomers,
-  many: manyRooms,
-  returning,
-  parser,
-}
 
 const HELP = `Usage: node scripts/bench/run.ts [scenario…] [options]
 
