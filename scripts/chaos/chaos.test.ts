@@ -18,6 +18,7 @@ const CROWD: Crowd = {
   sluggish: 1,
   acknowledging: 2,
   lapsing: 1,
+  stompjs: 1,
   strangers: 1,
   every: 60,
 }

@@ -4,6 +4,7 @@ import { Sender } from './sender.ts'
 import type { SenderKind } from './sender.ts'
 import type { World } from './session.ts'
 import { Stranger } from './stranger.ts'
+import { StompjsReader } from './stompjs-reader.ts'
 import { Subscriber } from './subscriber.ts'
 import type { SubscriberOptions } from './subscriber.ts'
 
@@ -17,6 +18,7 @@ export interface Crowd {
   readonly sluggish: number
   readonly acknowledging: number
   readonly lapsing: number
+  readonly stompjs: number
   readonly strangers: number
   /** ms between two messages of a sender. */
   readonly every: number
@@ -37,7 +39,7 @@ const manner = (
 /** All clients of a run. */
 export class Clients {
   readonly rooms: readonly string[]
-  readonly subscribers: readonly Subscriber[]
+  readonly #readers: readonly (Subscriber | StompjsReader)[]
   readonly #world: World
   /** One a room, which only says what ends a cycle. */
   readonly #callers = new Map<string, Sender>()
@@ -49,20 +51,23 @@ export class Clients {
     this.#world = world
     this.rooms = Array.from({ length: crowd.rooms }, (_, index) => `room${index + 1}`)
     const kinds: readonly Kind[] = ['plain', 'sluggish', 'acknowledging', 'lapsing']
-    this.subscribers = this.rooms.flatMap(room =>
-      kinds.flatMap(kind =>
+    this.#readers = this.rooms.flatMap(room => [
+      ...Array.from({ length: crowd.stompjs }, (_, index) => {
+        return new StompjsReader(world, `stompjs reader ${index + 1} of ${room}`, room)
+      }),
+      ...kinds.flatMap(kind =>
         Array.from({ length: crowd[kind] }, (_, index) => {
           const name = `${kind} reader ${index + 1} of ${room}`
           return new Subscriber({ world, name, room, ...manner(kind, index, world.random) })
         }),
       ),
-    )
+    ])
     for (const room of this.rooms) this.#populate(room, crowd)
   }
 
   /** Resolves when everybody is where they belong; from then on all senders send. */
   async ready(): Promise<void> {
-    await Promise.all(this.subscribers.map(({ subscribed }) => subscribed))
+    await Promise.all(this.#readers.map(({ subscribed }) => subscribed))
     await this.catchUp()
     this.cut(1)
     for (const sender of this.#senders) sender.begin()
@@ -76,17 +81,15 @@ export class Clients {
     const places = new Map<string, Place>()
     this.#places = places
     await Promise.all(Array.from(this.#callers, async ([room, caller]) => places.set(room, await caller.say())))
-    await Promise.all(
-      this.subscribers.map(subscriber => subscriber.reach(places.get(subscriber.delivered.room)?.offset ?? -1)),
-    )
+    await Promise.all(this.#readers.map(({ inbox }) => inbox.reach(places.get(inbox.delivered.room)?.offset ?? -1)))
     return places
   }
 
   /** What `catchUp` still waits for. */
   get awaited(): string[] {
     const unsaid = this.rooms.filter(room => !this.#places.has(room)).map(room => `no RECEIPT in ${room}`)
-    const behind = this.subscribers
-      .map(({ offset, delivered }) => ({ offset, delivered, place: this.#places.get(delivered.room) }))
+    const behind = this.#readers
+      .map(({ inbox: { offset, delivered } }) => ({ offset, delivered, place: this.#places.get(delivered.room) }))
       .filter(({ offset, place }) => place !== undefined && offset < place.offset)
       .map(({ offset, delivered, place }) => `${delivered.name} is at ${offset}, not ${place?.offset}`)
     return [...unsaid, ...behind]
@@ -95,7 +98,7 @@ export class Clients {
   /** Cuts a share of the connections in the middle of what they write or read; answers how many. */
   cut(share: number): number {
     const { random } = this.#world
-    const readers = this.subscribers.filter(() => random.chance(share))
+    const readers = this.#readers.filter(() => random.chance(share))
     const writers = this.#senders.filter(() => random.chance(share))
     for (const reader of readers) reader.cutAfter(random.integer(1, 3_000))
     for (const writer of writers) writer.tear(random.next())
@@ -104,7 +107,7 @@ export class Clients {
 
   /** Compares what everybody was given with the log, up to the offset that `end` says of a room. */
   compare(end: (room: string) => number): void {
-    for (const { delivered } of this.subscribers) this.#world.ledger.compare(delivered, end(delivered.room))
+    for (const { inbox } of this.#readers) this.#world.ledger.compare(inbox.delivered, end(inbox.delivered.room))
   }
 
   /** Nothing new is sent; resolves when nothing waits for a receipt. */
@@ -113,7 +116,7 @@ export class Clients {
   }
 
   async stop(): Promise<void> {
-    const all = [...this.#senders, ...this.#callers.values(), ...this.subscribers, ...this.#strangers]
+    const all = [...this.#senders, ...this.#callers.values(), ...this.#readers, ...this.#strangers]
     await Promise.all(all.map(each => each.stop()))
   }
 

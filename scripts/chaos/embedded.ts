@@ -12,7 +12,8 @@ import { NodeProcess } from './node-process.ts'
 import { Random } from './random.ts'
 import { seconds, Recoveries, reportOn, usageOf } from './report.ts'
 import type { Outcome, Print } from './report.ts'
-import { Tally } from './tally.ts'
+import type { Tally } from './tally.ts'
+import { World } from './session.ts'
 
 export interface EmbeddedOptions {
   readonly seed: string
@@ -25,8 +26,7 @@ export interface EmbeddedOptions {
 
 /** One node that keeps its log itself, and clients that load it. */
 export class Embedded {
-  readonly tally = new Tally()
-  readonly ledger: Ledger = new Ledger(this.tally)
+  readonly ledger = new Ledger()
   readonly node: NodeProcess
   readonly clients: Clients
   readonly random: Random
@@ -41,13 +41,12 @@ export class Embedded {
     this.#data = data
     this.random = new Random(seed)
     this.node = node(code => this.ledger.broke('stuck', `the node ended by itself, exit code ${code}`))
-    const world = {
-      nodes: () => [this.node],
-      random: this.random.fork('clients'),
-      tally: this.tally,
-      ledger: this.ledger,
-    }
+    const world = new World(() => [this.node], this.random.fork('clients'), this.ledger)
     this.clients = new Clients(world, crowd)
+  }
+
+  get tally(): Tally {
+    return this.ledger.tally
   }
 
   static async start({ seed, folder, data }: EmbeddedOptions, crowd: Crowd): Promise<Embedded> {
@@ -97,7 +96,7 @@ export class Embedded {
     await this.read()
     this.clients.compare(room => this.ledger.next(room))
     if (!this.ledger.settled) this.ledger.broke('lost', 'a RECEIPT named a place beyond the end of its room')
-    reportOn(this.tally, this.ledger, print)
+    reportOn(this.ledger, print)
     if (this.ledger.broken.length > 0) print(`see ${this.node.log}`)
     return { held: this.ledger.broken.length === 0, tally: this.tally }
   }
@@ -117,6 +116,7 @@ const CROWD: Crowd = {
   sluggish: 1,
   acknowledging: 2,
   lapsing: 2,
+  stompjs: 1,
   strangers: 1,
   every: 10,
 }

@@ -12,7 +12,7 @@ import type { Place } from './message.ts'
 import { Random } from './random.ts'
 import { Recoveries, reportOn, seconds, usageOf } from './report.ts'
 import type { Outcome, Print } from './report.ts'
-import { Tally } from './tally.ts'
+import { World } from './session.ts'
 
 export interface FleetRunOptions {
   readonly seed: string
@@ -30,18 +30,16 @@ class FleetRun {
   readonly #fleet: Fleet
   readonly #clients: Clients
   readonly #ledger: Ledger
-  readonly #tally: Tally
   readonly #plot: Plot
   readonly #recoveries = new Recoveries()
   /** How long each node's log was when the cycle began. */
   #logs: readonly string[] = []
 
-  constructor(options: FleetRunOptions, fleet: Fleet, ledger: Ledger, tally: Tally, random: Random) {
+  constructor(options: FleetRunOptions, fleet: Fleet, ledger: Ledger, random: Random) {
     this.#options = options
     this.#fleet = fleet
     this.#ledger = ledger
-    this.#tally = tally
-    const world = { nodes: () => fleet.nodes, random: random.fork('clients'), tally, ledger }
+    const world = new World(() => fleet.nodes, random.fork('clients'), ledger)
     this.#clients = new Clients(world, options.crowd)
     this.#plot = new Plot({ fleet, clients: this.#clients, durations: options.durations }, random.fork('faults'))
   }
@@ -57,7 +55,7 @@ class FleetRun {
     if (this.#goesOn) await this.#last()
     await this.#report()
     await this.#clients.stop()
-    return { held: this.#goesOn, tally: this.#tally }
+    return { held: this.#goesOn, tally: this.#ledger.tally }
   }
 
   get #goesOn(): boolean {
@@ -69,7 +67,7 @@ class FleetRun {
     const met = await Promise.all(
       faults.map(async ({ fault, after }) => {
         await delay(after)
-        this.#tally.add(`fault ${fault.kind}`)
+        this.#ledger.tally.add(`fault ${fault.kind}`)
         return `${fault.kind} (${await fault.strike()})`
       }),
     )
@@ -83,7 +81,7 @@ class FleetRun {
       ms,
     )
     await this.#compare(places)
-    const counts = `${this.#tally.of('acknowledged')} acknowledged, ${this.#tally.of('delivered')} delivered`
+    const counts = `${this.#ledger.tally.of('acknowledged')} acknowledged, ${this.#ledger.tally.of('delivered')} delivered`
     return `${what}: all caught up ${seconds(ms)} later; ${counts}`
   }
 
@@ -115,22 +113,21 @@ class FleetRun {
     for (const line of this.#recoveries.lines) print(line)
     print('')
     for (const line of await usageOf(this.#fleet.nodes)) print(line)
-    reportOn(this.#tally, this.#ledger, print)
+    reportOn(this.#ledger, print)
     if (this.#ledger.broken.length > 0) for (const place of this.#logs) print(`see ${place}`)
   }
 }
 
 /** Resolves with what it has come to. */
 export const runFleet = async (options: FleetRunOptions): Promise<Outcome> => {
-  const tally = new Tally()
-  const ledger = new Ledger(tally)
+  const ledger = new Ledger()
   const random = new Random(options.seed)
   const onCrash = (node: string, code: number): void =>
     ledger.broke('stuck', `${node} ended by itself, exit code ${code}`)
   const { folder } = options
   const fleet = await Fleet.start({ folder, nodes: 3, random, onCrash })
   try {
-    return await new FleetRun(options, fleet, ledger, tally, random).run()
+    return await new FleetRun(options, fleet, ledger, random).run()
   } finally {
     await fleet.close()
   }

@@ -2,13 +2,11 @@ import t from 'tap'
 import type { Breach, Delivered, Kept } from './ledger.ts'
 import { Ledger } from './ledger.ts'
 import { ATTEMPT, bodyOf } from './message.ts'
-import { Tally } from './tally.ts'
 
 const ROOM = 'room'
 /** A ledger, two senders, one who may not send, and what a reader was given. */
 const begin = () => {
-  const tally = new Tally()
-  const ledger = new Ledger(tally)
+  const ledger = new Ledger()
   const [ann, bob, eve] = ['ann', 'bob', 'eve'].map(name => ledger.enter({ name, barred: name === 'eve' })) as [
     number,
     number,
@@ -24,7 +22,7 @@ const begin = () => {
   const acknowledge = (offset: number, sender: number, n: number, attempt = 1): void =>
     ledger.acknowledged(ROOM, { epoch: 'e', offset }, { sender, n, attempt })
   const breaches = (): Breach[] => ledger.broken.map(({ breach }) => breach)
-  return { tally, ledger, ann, bob, eve, reader, kept, give, acknowledge, breaches }
+  return { tally: ledger.tally, ledger, ann, bob, eve, reader, kept, give, acknowledge, breaches }
 }
 
 t.test('nothing is broken where all is well, also with places that no message has, and in several steps', async t => {

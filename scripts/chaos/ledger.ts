@@ -1,6 +1,6 @@
 import { ATTEMPT, readBody } from './message.ts'
 import type { Place, Sent } from './message.ts'
-import type { Tally } from './tally.ts'
+import { Tally } from './tally.ts'
 
 /** What was promised and did not hold. */
 export type Breach = 'lost' | 'twice' | 'disorder' | 'forbidden' | 'gap' | 'window' | 'stuck' | 'wrong'
@@ -63,13 +63,9 @@ class Book {
  */
 export class Ledger {
   readonly broken: Broken[] = []
+  readonly tally = new Tally()
   readonly #books = new Map<string, Book>()
   readonly #senders: Sender[] = []
-  readonly #tally: Tally
-
-  constructor(tally: Tally) {
-    this.#tally = tally
-  }
 
   /** A sender's number, which its messages carry. */
   enter(sender: Sender): number {
@@ -77,13 +73,13 @@ export class Ledger {
   }
 
   broke(breach: Breach, what: string): void {
-    this.#tally.add(`broken ${breach}`)
-    if (this.#tally.of(`broken ${breach}`) <= MOST_TOLD) this.broken.push({ breach, what, time: Date.now() })
+    this.tally.add(`broken ${breach}`)
+    if (this.tally.of(`broken ${breach}`) <= MOST_TOLD) this.broken.push({ breach, what, time: Date.now() })
   }
 
   /** A RECEIPT has said that a message is kept, and where. */
   acknowledged(room: string, { epoch, offset }: Place, sent: Sent): void {
-    this.#tally.add('acknowledged')
+    this.tally.add('acknowledged')
     const book = this.#bookOf(room)
     this.sameLife(room, epoch, `the RECEIPT of ${this.#title(sent)}`)
     const acknowledged = { ...sent, offset }
@@ -187,7 +183,7 @@ export class Ledger {
     book.senders.push(sent.sender)
     book.numbers.push(sent.n)
     book.attempts.push(attempt)
-    this.#tally.add('kept')
+    this.tally.add('kept')
     if (sender.barred) this.broke('forbidden', `${room} ${offset} is from ${sender.name}, which may not send there`)
     const has = book.has.get(sent.sender) ?? new Set()
     book.has.set(sent.sender, has)
@@ -207,7 +203,7 @@ export class Ledger {
         'lost',
         `${this.#title({ sender, n })} was acknowledged as ${room} ${offset}, where the log has ${found}`,
       )
-    } else if (book.attempts[offset] !== attempt) this.#tally.add('repeats recognised')
+    } else if (book.attempts[offset] !== attempt) this.tally.add('repeats recognised')
   }
 
   #title({ sender, n }: Pick<Sent, 'sender' | 'n'>): string {

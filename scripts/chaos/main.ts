@@ -32,6 +32,7 @@ const CROWD: Crowd = {
   sluggish: 4,
   acknowledging: 6,
   lapsing: 6,
+  stompjs: 2,
   strangers: 2,
   every: 300,
 }

@@ -1,5 +1,3 @@
-import type { Frame } from './frames.ts'
-
 /** A message of a run: the `n`th of a sender, and on which of the sender's connections it went out. */
 export interface Sent {
   readonly sender: number
@@ -30,9 +28,9 @@ export const readBody = (body: Buffer): Pick<Sent, 'sender' | 'n'> | undefined =
   return body.equals(Buffer.from(bodyOf(sent))) ? sent : undefined
 }
 
-/** The place that a frame's `message-id` says. Throws where it says none. */
-export const placeIn = ({ command, headers }: Frame): Place => {
+/** The place that a `message-id` says. Throws where there is none. */
+export const placeIn = (headers: ReadonlyMap<string, string>): Place => {
   const [, epoch, offset] = /^(\w+)-(\d+)$/.exec(headers.get('message-id') ?? '') ?? []
-  if (epoch === undefined) throw new Error(`a ${command} without a message-id: ${[...headers].join(' ')}`)
+  if (epoch === undefined) throw new Error(`a frame without a message-id: ${[...headers].join(' ')}`)
   return { epoch, offset: Number(offset) }
 }

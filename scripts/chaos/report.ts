@@ -50,12 +50,11 @@ export const usageOf = (nodes: readonly NodeProcess[]): Promise<string[]> =>
   )
 
 /** What a run has come to: the counts, and what was promised and did not hold. */
-export const reportOn = (tally: Tally, ledger: Ledger, print: Print): void => {
+export const reportOn = ({ tally, broken }: Ledger, print: Print): void => {
   print(listed(COUNTED.map(name => [name, tally.of(name)])))
   if (tally.named('fault ').length > 0) print(`faults: ${listed(tally.named('fault '))}`)
   print(`errors that clients were told: ${listed(tally.named('ERROR ')) || 'none'}`)
   const breaches = ['lost', 'twice', 'disorder', 'forbidden', 'gap', 'window', 'stuck', 'wrong'] as const
   print(`broken promises: ${listed(breaches.map(breach => [breach, tally.of(`broken ${breach}`)]))}`)
-  for (const { breach, what, time } of ledger.broken)
-    print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
+  for (const { breach, what, time } of broken) print(`BROKEN ${breach}: ${what} (${new Date(time).toISOString()})`)
 }

@@ -129,7 +129,7 @@ export class Sender {
     const waiting = this.#open.get(n)
     if (!waiting)
       return this.#options.world.ledger.broke('wrong', `${this.name} got a RECEIPT that it did not ask for: ${n}`)
-    const place = placeIn(frame)
+    const place = placeIn(frame.headers)
     this.#options.world.ledger.acknowledged(this.#options.room, place, {
       sender: this.#index,
       n,

@@ -22,11 +22,25 @@ export interface SessionEvents {
   lost(): void
 }
 /** What all clients of a run share. */
-export interface World {
+export class World {
   readonly nodes: () => readonly Target[]
   readonly random: Random
-  readonly tally: Tally
   readonly ledger: Ledger
+  readonly tally: Tally
+
+  constructor(nodes: () => readonly Target[], random: Random, ledger: Ledger) {
+    this.nodes = nodes
+    this.random = random
+    this.ledger = ledger
+    this.tally = ledger.tally
+  }
+
+  /** A client was sent an ERROR. */
+  failed(code = 'none', message = ''): void {
+    this.tally.add(`ERROR ${code}`)
+    // Whatever is done to a node, this is a mistake of its own.
+    if (code === 'INTERNAL') this.ledger.broke('wrong', `a client was told INTERNAL: ${message}`)
+  }
 }
 
 export const JWT_SECRET = 'what the chaos harness signs its tokens with'
@@ -91,17 +105,10 @@ export class Session {
   }
 
   #frame(peer: Peer, token: Token, frame: Frame): void {
-    if (frame.command === 'ERROR') this.#failed(frame)
+    if (frame.command === 'ERROR') this.#world.failed(frame.headers.get('code'), frame.headers.get('message'))
     if (frame.command === 'CONNECTED') {
       this.peer = peer
       this.#events.connected(peer, token)
     } else this.#events.frame(frame)
-  }
-
-  #failed({ headers }: Frame): void {
-    const code = headers.get('code') ?? 'without a code'
-    this.#world.tally.add(`ERROR ${code}`)
-    // Whatever is done to a node, this is a mistake of its own.
-    if (code === 'INTERNAL') this.#world.ledger.broke('wrong', `a client was told INTERNAL: ${headers.get('message')}`)
   }
 }

@@ -1,6 +1,5 @@
 import type { Frame } from './frames.ts'
-import type { Delivered } from './ledger.ts'
-import { placeIn, readBody } from './message.ts'
+import { Inbox } from './inbox.ts'
 import type { Peer } from './peer.ts'
 import { Session, sign } from './session.ts'
 import type { Token, World } from './session.ts'
@@ -23,12 +22,9 @@ const LONG = 86_400_000
 
 /** A client that comes back with `after` to any node, whenever and for whatever reason its connection ends. */
 export class Subscriber {
-  readonly delivered: Delivered
+  readonly inbox: Inbox
   readonly #options: SubscriberOptions
   readonly #session: Session
-  /** The message-id of the newest message that it has. */
-  #last: string | undefined
-  #offset = -1
   #token: Token | undefined
   /** A token that had ended before it was tried once more. */
   #ended: Token | undefined
@@ -38,11 +34,10 @@ export class Subscriber {
   /** Resolves when it is subscribed for the first time. */
   readonly subscribed: Promise<void>
   readonly #subscribed: () => void
-  #wanted: { readonly offset: number; readonly reached: () => void } | undefined
 
   constructor(options: SubscriberOptions) {
     this.#options = options
-    this.delivered = { name: options.name, room: options.room, from: 0, list: [] }
+    this.inbox = new Inbox(options.world, options.name, options.room)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.subscribed = promise
     this.#subscribed = resolve
@@ -52,16 +47,6 @@ export class Subscriber {
       frame: frame => this.#frame(frame),
       lost: () => void (this.#peer = undefined),
     })
-  }
-
-  /** Where it is: the offset of its newest message; -1: none. */
-  get offset(): number {
-    return this.#offset
-  }
-
-  /** Resolves when it has the message at `offset`, and so all before. */
-  async reach(offset: number): Promise<void> {
-    if (this.#offset < offset) await new Promise<void>(reached => (this.#wanted = { offset, reached }))
   }
 
   /** Ends the connection somewhere in what comes next. */
@@ -82,7 +67,7 @@ export class Subscriber {
       return this.#ended
     }
     // Before it has anything it could not come back to where it was.
-    const lasts = this.#last === undefined ? LONG : (lifetime?.() ?? LONG)
+    const lasts = this.inbox.last === undefined ? LONG : (lifetime?.() ?? LONG)
     return sign({ sub: name, rooms: { read: [room] } }, Date.now() + lasts)
   }
 
@@ -91,12 +76,13 @@ export class Subscriber {
     if (token === this.#ended) world.ledger.broke('forbidden', `${name} was let in with a token that had ended`)
     this.#peer = peer
     this.#token = token
+    this.inbox.expires = token.expires
     this.#unacknowledged = []
-    const resuming = this.#last === undefined ? {} : { after: this.#last }
+    const resuming = this.inbox.last === undefined ? {} : { after: this.inbox.last }
     const window = ack === 'auto' ? {} : { window: String(WINDOW) }
     const headers = { id: 'sub-0', destination: `/topic/${room}`, ack, receipt: 'subscribed', ...window, ...resuming }
     peer.send('SUBSCRIBE', headers)
-    if (this.#last !== undefined) world.tally.add('resumed')
+    if (this.inbox.last !== undefined) world.tally.add('resumed')
     if (sluggish) this.#doze(peer)
   }
 
@@ -113,56 +99,14 @@ export class Subscriber {
     )
   }
 
-  #frame(frame: Frame): void {
-    if (frame.command === 'MESSAGE') return this.#message(frame)
-    if (frame.command !== 'RECEIPT') return
-    this.#recovered(frame)
-    this.#subscribed()
-  }
-
-  /** In a run nothing is ever removed from a room, so there is always a way to go on. */
-  #recovered({ headers }: Frame): void {
-    const { world, name, room } = this.#options
-    if (headers.get('recovered') !== 'false') return
-    world.ledger.broke(
-      'gap',
-      `${name} was told that ${room} after ${this.#offset} cannot be had, only from ${headers.get('first')}`,
-    )
-  }
-
-  #message(frame: Frame): void {
-    const { name, room, world } = this.#options
-    const { ledger } = world
-    const { epoch, offset } = placeIn(frame)
-    const sent = readBody(frame.body)
-    ledger.sameLife(room, epoch, `a MESSAGE to ${name}`)
-    this.#recovered(frame)
-    world.tally.add('delivered')
-    if (frame.headers.get('destination') !== `/topic/${room}`) {
-      ledger.broke('forbidden', `${name} was given ${frame.headers.get('destination')}, and asked for ${room}`)
+  #frame({ command, headers, body }: Frame): void {
+    if (command === 'MESSAGE') {
+      this.inbox.receive(headers, body)
+      if (this.#options.ack !== 'auto') this.#acknowledge(headers.get('ack') ?? '')
+    } else if (command === 'RECEIPT') {
+      this.inbox.recovered(headers)
+      this.#subscribed()
     }
-    const time = Number(frame.headers.get('timestamp'))
-    if (this.#token && time > this.#token.expires) {
-      ledger.broke(
-        'forbidden',
-        `${name} was given ${room} ${offset}, sent ${time - this.#token.expires} ms after its token had ended`,
-      )
-    }
-    if (!sent) return ledger.broke('wrong', `${name} was given ${room} ${offset}, which is nothing that was sent`)
-    if (offset === this.#offset) ledger.broke('twice', `${name} was given ${room} ${offset} twice`)
-    else if (offset < this.#offset)
-      ledger.broke('disorder', `${name} was given ${room} ${offset} after ${this.#offset}`)
-    else this.#take(offset, frame, sent)
-  }
-
-  #take(offset: number, { headers }: Frame, sent: { sender: number; n: number }): void {
-    this.delivered.list.push({ offset, ...sent })
-    this.#offset = offset
-    this.#last = headers.get('message-id')
-    if (this.#options.ack !== 'auto') this.#acknowledge(headers.get('ack') ?? '')
-    if (!this.#wanted || offset < this.#wanted.offset) return
-    this.#wanted.reached()
-    this.#wanted = undefined
   }
 
   #acknowledge(id: string): void {
