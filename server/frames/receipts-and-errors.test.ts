@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { errors, fail, type ErrorCode } from '../errors.ts'
 import { openAccess } from '../drivers/open.ts'
-import { figure, figures, startBridge, startNode } from '../testkit/node.ts'
+import type { RoomLog } from '../ports/room-log.ts'
+import { figure, figures, startBridge, startNode, until } from '../testkit/node.ts'
 import { Probe, wire } from '../testkit/probe.ts'
 
 const node = await startNode(t)
@@ -144,6 +145,39 @@ wire(t, '[checklist 61] [S-65] no secret is in ERROR or in the log', async (t, t
   await here.stop()
   t.ok(here.lines.length >= 3)
   t.notMatch(here.lines.join(''), /hunter2/)
+})
+
+wire(t, '[S-59] receipts of sends to one room come in order, whatever each had to wait for', async (t, transport) => {
+  const settle = Promise.withResolvers<void>()
+  let durable = 0
+  const real = (): RoomLog => here.log.port
+  const log: RoomLog = {
+    create: rooms => real().create(rooms),
+    append: async (room, records) => {
+      const positions = await real().append(room, records)
+      durable++
+      await settle.promise
+      return positions
+    },
+    tail: (room, from, sink) => real().tail(room, from, sink),
+    read: (room, from, limit) => real().read(room, from, limit),
+    bounds: room => real().bounds(room),
+    remove: (room, before) => real().remove(room, before),
+  }
+  const here = await startBridge(t, {}, { log })
+  const probe = await Probe.connect(t, transport, here)
+  const send = (receipt: number): string => `SEND\ndestination:/topic/a\nreceipt:${receipt}\n\n\0`
+  // The first one waits for the SUBSCRIBE, the second one for nothing.
+  probe.raw(`SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0${send(1)}`)
+  await until(() => durable === 1)
+  probe.raw(send(2))
+  await until(() => durable === 2)
+  settle.resolve()
+  const receipts: string[] = []
+  while (receipts.length < 2) {
+    receipts.push((await probe.take(({ command }) => command === 'RECEIPT', 'RECEIPT')).headers['receipt-id']!)
+  }
+  t.same(receipts, ['1', '2'])
 })
 
 wire(t, '[S-31] LOG_UNAVAILABLE, where the log is', async (t, transport) => {

@@ -24,13 +24,19 @@ export const send: FrameHandler = (connection, frame) => {
   return DONE
 }
 
+/** The RECEIPT comes only when the record is durable, and in as many steps for each SEND: those of a room keep their order. */
 const sendNow = (connection: Connection, room: RoomId, record: NewRecord): Promise<Outcome> => {
   const allowed = connection.around.access.maySend(connection.identity, room, record)
   const appended = appendInOrder(connection, room, [record], allowed)
-  const settled = appended instanceof Promise ? appended.then(({ settled }) => settled) : appended.settled
-  // The RECEIPT comes only when the record is durable.
-  return settled.then(([position]) => ({ headers: { 'message-id': messageId(position!.epoch, position!.offset) } }))
+  if (!(appended instanceof Promise)) return appended.settled.then(kept)
+  return new Promise((resolve, reject) => {
+    appended.then(({ settled }) => settled.then(positions => resolve(kept(positions)), reject), reject)
+  })
 }
+
+const kept = ([position]: readonly Position[]): Outcome => ({
+  headers: { 'message-id': messageId(position!.epoch, position!.offset) },
+})
 
 /** An append that has been called, which fixes the order: the next frame for the room may start. */
 interface Appended {
