@@ -57,6 +57,8 @@ export class Connection implements FrameConnection {
   #draining = false
   #gone = false
   #paused = false
+  /** `#isDeaf` is told when that is over. */
+  #answersWait = false
   #received = 0
   #notices = 0
   /** When the time to log in began, epoch ms. */
@@ -150,8 +152,21 @@ export class Connection implements FrameConnection {
     const { config, intake } = this.around
     if (intake.full) intake.whenRoom(this.#advance)
     if (this.#authenticating || this.#draining) return true
-    if (this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full) return true
+    if (this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full || this.#isDeaf()) return true
     return this.#rate !== undefined && this.#throttle.holds(this.#rate)
+  }
+
+  /** Whether the client asks and asks, and does not read the answers. */
+  #isDeaf(): boolean {
+    if (this.#gone || !this.outlet.crowded) return false
+    if (!this.#answersWait) {
+      this.#answersWait = true
+      this.outlet.whenOpen(() => {
+        this.#answersWait = false
+        this.#read()
+      })
+    }
+    return true
   }
 
   #setReading(): void {
@@ -284,7 +299,7 @@ export class Connection implements FrameConnection {
       return this.#transport.destroy()
     }
     const pulse = this.#liveness.tick(now, this.outlet.lastWrite)
-    if (pulse === 'dead') this.fail(fail('HEART_BEAT_LOST'))
+    if (pulse === 'dead' && !this.#uptake.behind(now)) this.fail(fail('HEART_BEAT_LOST'))
     else if (pulse === 'ping') this.#transport.ping()
     else if (pulse === 'beat' && this.outlet.size === 0) this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
   }

@@ -19,6 +19,7 @@ export class Outbox implements Outlet {
   #bytes = 0
   /** Those of the parts that are no MESSAGE frames. */
   readonly #answers = new Set<Buffer>()
+  #answerBytes = 0
   #scheduled = false
   #listeners: (() => void)[] = []
   #finished: (() => void) | undefined
@@ -46,6 +47,11 @@ export class Outbox implements Outlet {
     return this.size < this.#highWater
   }
 
+  /** Whether so much of what cannot be dropped waits that nothing should be asked that calls for more of it. */
+  get crowded(): boolean {
+    return this.#answerBytes >= this.#highWater
+  }
+
   /** For how many ms the socket has taken nothing of what waits. Asked every so often, or it does not know. */
   stuckFor(now: number): number {
     if (this.size === 0) this.progress = now
@@ -60,6 +66,7 @@ export class Outbox implements Outlet {
   /** Takes a frame that is no MESSAGE: it is never dropped. */
   answer(bytes: Buffer): void {
     this.#answers.add(bytes)
+    this.#answerBytes += bytes.length
     this.#add(bytes)
   }
 
@@ -116,7 +123,9 @@ export class Outbox implements Outlet {
     let to = at + 1
     let length = parts[at]!.length
     while (to < parts.length && length + parts[to]!.length <= WRITE_BYTES) length += parts[to++]!.length
-    if (this.#answers.size > 0) for (let i = at; i < to; i++) this.#answers.delete(parts[i]!)
+    for (let i = at; i < to && this.#answers.size > 0; i++) {
+      if (this.#answers.delete(parts[i]!)) this.#answerBytes -= parts[i]!.length
+    }
     const piece = to === at + 1 ? parts[at]! : this.#turn.join(parts.slice(at, to), length)
     this.#transport.write(piece)
     this.#bytes -= length

@@ -57,6 +57,22 @@ t.test('it is looked at now and then only, and anew after there was no doubt', a
   t.equal(await look(1500), 1)
 })
 
+t.test('[S-25] a ping waits behind what is held, for STALL_SECONDS at most without anything being taken', async t => {
+  const { uptake, look } = setUp([4096, 4096, 4095, 5000, 5000])
+  t.equal(uptake.behind(1000), false, 'nobody has looked')
+  await look(1000)
+  t.equal(uptake.behind(8999), true)
+  t.equal(uptake.behind(9000), false)
+  await look(5000)
+  t.equal(uptake.behind(9000), false)
+  await look(6000)
+  t.equal(uptake.behind(6000), false, 'what is left may be pings')
+  await look(7000)
+  t.equal(uptake.behind(13_999), true, 'something was taken')
+  uptake.clear()
+  t.equal(uptake.behind(7000), false)
+})
+
 t.test('where nobody knows, nothing is taken for anything', async t => {
   const { look } = setUp([undefined, 5000, undefined, 4000])
   for (let now = 1000; now < 1750; now += 250) t.equal(await look(now), 0)

@@ -24,7 +24,7 @@ export const takesCrLf = (version: Version | undefined): boolean => version === 
 /** The command on `line`, which is without its LF. Throws UNKNOWN_COMMAND. */
 export const parseCommand = (line: string, version: Version | undefined): string => {
   const command = line.endsWith('\r') && takesCrLf(version) ? line.slice(0, -1) : line
-  if (!COMMANDS.has(command)) throw fail('UNKNOWN_COMMAND', /^\w+$/.test(command) ? command : undefined)
+  if (!COMMANDS.has(command)) throw fail('UNKNOWN_COMMAND', /^\w{1,20}$/.test(command) ? command : undefined)
   return command
 }
 
