@@ -57,6 +57,10 @@ chaos: ## faults at random, every message counted: CYCLES=100 PART=fleet|embedde
 	@$(node) node scripts/install.ts full
 	@exec $(node) node --disable-warning=TimeoutNegativeWarning scripts/chaos/main.ts
 
+fuzz: ## whole connections against a model of the protocol: FRAMES=1000000; SEED repeats
+	@$(node) node scripts/install.ts full
+	@exec $(node) node scripts/fuzz.ts
+
 image: ## the Docker image hoofbeat
 	@docker version >/dev/null 2>&1 || { echo 'make image needs Docker, running: https://docs.docker.com/engine/install' >&2; exit 1; }
 	docker build -t hoofbeat .
@@ -64,4 +68,4 @@ image: ## the Docker image hoofbeat
 clean: ## remove what can be made again; data and the local Kafka's data stay
 	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
 
-.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop check bench chaos image clean
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop check bench chaos fuzz image clean
