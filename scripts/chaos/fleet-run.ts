@@ -46,15 +46,18 @@ class FleetRun {
 
   async run(): Promise<Outcome> {
     const { cycles, print } = this.#options
-    await this.#clients.ready()
-    for (let number = 1; number <= cycles && this.#goesOn; number++) {
-      this.#logs = this.#fleet.nodes.map(({ name, log, lines }) => `${name} from line ${lines + 1} of ${log}`)
-      const line = await this.#cycle()
-      print(`${String(number).padStart(3)}/${cycles}  ${line}`)
+    try {
+      await this.#clients.ready()
+      for (let number = 1; number <= cycles && this.#goesOn; number++) {
+        this.#logs = this.#fleet.nodes.map(({ name, log, lines }) => `${name} from line ${lines + 1} of ${log}`)
+        const line = await this.#cycle()
+        print(`${String(number).padStart(3)}/${cycles}  ${line}`)
+      }
+      if (this.#goesOn) await this.#last()
+    } finally {
+      await this.#report()
+      await this.#clients.stop()
     }
-    if (this.#goesOn) await this.#last()
-    await this.#report()
-    await this.#clients.stop()
     return { held: this.#goesOn, tally: this.#ledger.tally }
   }
 
@@ -63,6 +66,7 @@ class FleetRun {
   }
 
   async #cycle(): Promise<string> {
+    const began = performance.now()
     const faults = this.#plot.cycle()
     const met = await Promise.all(
       faults.map(async ({ fault, after }) => {
@@ -75,14 +79,16 @@ class FleetRun {
     const places = await caughtUp(this.#clients, this.#ledger)
     const ms = performance.now() - healed
     const what = met.join(' + ')
-    if (!places) return `${what}: did not recover`
+    if (!places) return `${what}: not everybody caught up`
     this.#recoveries.add(
       faults.map(({ fault }) => fault.kind),
       ms,
     )
     await this.#compare(places)
     const counts = `${this.#ledger.tally.of('acknowledged')} acknowledged, ${this.#ledger.tally.of('delivered')} delivered`
-    return `${what}: all caught up ${seconds(ms)} later; ${counts}`
+    const compared = performance.now() - healed - ms
+    const lasted = `all caught up ${seconds(ms)} later, compared in ${seconds(compared)}, ${seconds(performance.now() - began)} in all`
+    return `${what}: ${lasted}; ${counts}`
   }
 
   async #compare(places: ReadonlyMap<string, Place>): Promise<void> {
