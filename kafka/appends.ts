@@ -97,7 +97,8 @@ export class Appends {
     await Promise.all(ahead)
     let grant = await taking
     while (grant && !this.#keys.start(grant)) grant = await this.#again(claimant, grant)
-    const written = grant ? this.#write(call, grant) : this.#producer.append(room, packed)
+    // Without a claim it is as old as its turn: what is too old the broker refuses.
+    const written = grant ? this.#write(call, grant) : this.#producer.append(room, at(packed, Date.now()))
     pass()
     return written
   }
@@ -118,16 +119,17 @@ export class Appends {
   async #write({ room, records, packed }: Call, grant: Grant): Promise<Position[]> {
     const { place, ids, settled, claim } = grant
     const places = new Map<ClaimId, number>()
+    // The claim's own time: by it the broker refuses the record when others no longer count with it.
+    const timed = at(packed, claim.at)
     const fresh: PackedRecord[] = []
     const where = ids.map((id, index) => {
       if (id !== undefined && (settled.has(id) || places.has(id))) return places.get(id) ?? -1
       if (id !== undefined) places.set(id, fresh.length)
-      // The claim's own time: by it the broker refuses the record when others no longer count with it.
-      return fresh.push({ packed: packed[index]!.packed, time: claim.at }) - 1
+      return fresh.push(timed[index]!) - 1
     })
     const written = fresh.length > 0 ? await this.#settling(room, records, grant, places, fresh) : []
     if (fresh.length === 0) void this.#keys.tell(grant)
-    return where.map((at, index) => written[at] ?? { epoch: place.id, offset: settled.get(ids[index]!)! })
+    return where.map((each, index) => written[each] ?? { epoch: place.id, offset: settled.get(ids[index]!)! })
   }
 
   async #settling(
@@ -151,6 +153,8 @@ export class Appends {
   }
 }
 
+const at = (records: readonly PackedRecord[], time: number): PackedRecord[] =>
+  records.map(({ packed }) => ({ packed, time }))
 const nothing = ({ mine }: Grant): Map<ClaimId, undefined> => new Map(mine.map(id => [id, undefined]))
 const offsets = (positions: ReadonlyMap<ClaimId, Position>): Map<ClaimId, Offset> =>
   new Map(Array.from(positions, ([id, { offset }]) => [id, offset]))

@@ -22,6 +22,8 @@ import { webSocketRoutes } from './transport/websocket.ts'
 
 /** Framing, command line and line ends of a frame, beside its headers and body. */
 const FRAME_SLACK = 1024
+/** How long a start waits for Redis before it goes on without, ms. */
+const REDIS_FIRST = 1_000
 
 export interface Running {
   /** The page's URL. */
@@ -131,7 +133,10 @@ const openClaims = async (config: Config, logger: Logger): Promise<Driver<Claims
     return memoryClaims({ window })
   }
   const { openRedisClaims } = await import('./drivers/redis/claims.ts')
-  return openRedisClaims({ url: config.REDIS_URL, window, timeout: config.LOG_TIMEOUT, logger })
+  const claims = openRedisClaims({ url: config.REDIS_URL, window, timeout: config.LOG_TIMEOUT, logger })
+  // Of rooms that are made while it can be reached nothing has to be looked up later.
+  await claims.check(REDIS_FIRST).catch(() => undefined)
+  return claims
 }
 
 const saslOf = (config: Config) => {
