@@ -49,7 +49,8 @@ const part = async (name: string, run: (folder: string) => Promise<{ readonly he
     if (held || isEnding()) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     else print(`The logs are in ${folder}`)
   }
-  print(`${held ? 'every promise held' : 'PROMISES WERE BROKEN'}, ${seconds(performance.now() - began)}\n`)
+  const result = held ? 'every promise held' : isEnding() ? 'ended before its end' : 'PROMISES WERE BROKEN'
+  print(`${result}, ${seconds(performance.now() - began)}\n`)
   return held
 }
 

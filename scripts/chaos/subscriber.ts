@@ -95,7 +95,7 @@ export class Subscriber {
         peer.pause(false)
         setTimeout(() => this.#doze(peer), random.integer(1_000, 10_000))
       },
-      random.integer(200, 3_000),
+      random.integer(100, 1_000),
     )
   }
 
