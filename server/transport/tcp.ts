@@ -20,7 +20,7 @@ export const tcpServer = (node: Node, tls?: { readonly cert: Buffer; readonly ke
 }
 
 const accept = (node: Node, socket: Socket): void => {
-  const connection = node.accept(transportOf(socket))
+  const connection = node.accept(new TcpTransport(socket))
   socket.on('data', chunk => {
     connection.heard(chunk.length)
     connection.receive(chunk)
@@ -31,23 +31,48 @@ const accept = (node: Node, socket: Socket): void => {
   socket.on('close', () => node.closed(connection))
 }
 
-const transportOf = (socket: Socket): Transport => ({
-  pings: false,
-  address: String(socket.remoteAddress),
-  framing: bare,
-  get buffered() {
-    return socket.writableLength
-  },
-  get full() {
-    return socket.writableNeedDrain
-  },
-  unacknowledged: () => unacknowledged(socket),
-  write: bytes => {
-    if (socket.writable) socket.write(bytes)
-  },
-  pause: () => socket.pause(),
-  resume: () => socket.resume(),
-  ping: () => {},
-  close: () => socket.end(),
-  destroy: () => socket.destroy(),
-})
+class TcpTransport implements Transport {
+  readonly pings = false
+  readonly framing = bare
+  readonly address: string
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.address = String(socket.remoteAddress)
+  }
+
+  get buffered(): number {
+    return this.#socket.writableLength
+  }
+
+  get full(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  unacknowledged(): Promise<number | undefined> {
+    return unacknowledged(this.#socket)
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(bytes)
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  ping(): void {}
+
+  close(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}

@@ -1,6 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Node } from '../connection/node.ts'
 import type { Transport } from '../connection/transport.ts'
@@ -20,10 +21,13 @@ export interface WebSocketOptions {
 }
 
 const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promise<void> => {
+  /** The answer that Node prepares for each request, until the request has become a WebSocket. */
+  const answers = new WeakMap<IncomingMessage, ServerResponse>()
   await app.register(websocket, {
     options: {
       maxPayload: options.maxPayload,
       perMessageDeflate: false,
+      clientTracking: false,
       handleProtocols: offered => PROTOCOLS.find(protocol => offered.has(protocol)) ?? false,
     },
     // The node drains its connections itself.
@@ -38,6 +42,7 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
     method: 'GET',
     url: '/ws',
     preValidation: async (request, reply) => {
+      answers.set(request.raw, reply.raw)
       const { origin, host } = request.headers
       // Node insists on it in other requests only.
       if (host === undefined) return reply.code(400).send({ code: 'MISSING_HEADER', message: 'a handshake needs Host' })
@@ -46,7 +51,13 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
       }
     },
     handler: async (_request, reply) => reply.code(426).header('upgrade', 'websocket').send(),
-    wsHandler: (ws, request) => accept(options.node, ws, request),
+    wsHandler: (ws, request) => {
+      const { raw, ip } = request
+      // What is left of the request would stay with the socket as long as that is there: more than all of a connection.
+      answers.get(raw)!.detachSocket(raw.socket)
+      ws.removeAllListeners('error')
+      accept(options.node, ws, raw.socket, ip)
+    },
   })
 }
 
@@ -61,43 +72,75 @@ const routes = async (app: FastifyInstance, options: WebSocketOptions): Promise<
 /** STOMP over WebSocket at `/ws`. To be registered before every other route: they can be asked for an upgrade too. */
 export const webSocketRoutes = Object.assign(routes, { [Symbol.for('skip-override')]: true })
 
-const accept = (node: Node, ws: WebSocket, request: FastifyRequest): void => {
-  const { socket } = request.raw
+const accept = (node: Node, ws: WebSocket, socket: Socket, address: string): void => {
   socket.setNoDelay(true)
-  const connection = node.accept(transportOf(ws, socket, request.ip))
+  const connection = node.accept(new WebSocketTransport(ws, socket, address))
   // Bytes are counted on the socket, because ws hands a message over only when it is whole.
   socket.on('data', (chunk: Buffer) => connection.heard(chunk.length))
   socket.on('drain', () => connection.drained())
   ws.on('message', (data: Buffer) => connection.receive(data))
-  // What ws found wrong it answers itself with a Close frame; `close` follows.
-  ws.on('error', () => {})
+  // What ws found wrong it has answered with a Close frame.
+  ws.on('error', terminate)
   ws.on('close', () => node.closed(connection))
+}
+
+function terminate(this: WebSocket): void {
+  this.terminate()
 }
 
 /**
  * Messages are written to the upgrade's own socket, framed already and as many at once as have gathered; ws, on the same
  * socket, keeps ping, pong and close. After its Close frame nothing may follow, so only while it is open.
  */
-const transportOf = (ws: WebSocket, socket: Socket, address: string): Transport => ({
-  pings: true,
-  address,
-  framing,
-  get buffered() {
-    return socket.writableLength
-  },
-  get full() {
-    return socket.writableNeedDrain
-  },
-  unacknowledged: () => unacknowledged(socket),
-  write: bytes => {
-    if (ws.readyState === ws.OPEN) socket.write(bytes)
-  },
-  pause: () => ws.pause(),
-  resume: () => ws.resume(),
-  ping: () => ws.ping(),
-  close: code => ws.close(code),
-  destroy: () => ws.terminate(),
-})
+class WebSocketTransport implements Transport {
+  readonly pings = true
+  readonly framing = framing
+  readonly address: string
+  readonly #ws: WebSocket
+  readonly #socket: Socket
+
+  constructor(ws: WebSocket, socket: Socket, address: string) {
+    this.#ws = ws
+    this.#socket = socket
+    this.address = address
+  }
+
+  get buffered(): number {
+    return this.#socket.writableLength
+  }
+
+  get full(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  unacknowledged(): Promise<number | undefined> {
+    return unacknowledged(this.#socket)
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(bytes)
+  }
+
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    this.#ws.resume()
+  }
+
+  ping(): void {
+    this.#ws.ping()
+  }
+
+  close(code: number): void {
+    this.#ws.close(code)
+  }
+
+  destroy(): void {
+    this.#ws.terminate()
+  }
+}
 
 /** A server's WebSocket frame header (RFC 6455, 5.2): final, not masked, length in 7, 16 or 64 bits. */
 export const framing: Framing = {
