@@ -10,7 +10,15 @@ import type { LoadName, Loads } from './generator.ts'
 import type { Endpoint } from './load/client.ts'
 import type { Times } from './load/clock.ts'
 import type { KafkaPlace, PassPlan, WritePlan, WriteResult } from './servers/bare-log.ts'
-import { startNode, startPeer, type Contestant, type ContestantName, type NodeOptions } from './servers/contestants.ts'
+import {
+  startNode,
+  startPeer,
+  type Contestant,
+  type ContestantName,
+  type Local,
+  type NodeOptions,
+  type PeerName,
+} from './servers/contestants.ts'
 import { coresOf, launchAt, pinned, type Place } from './servers/process.ts'
 
 /** What was asked for on the command line. */
@@ -43,6 +51,10 @@ const topicOn = async (brokers: readonly string[]): Promise<KafkaPlace> => {
   return { brokers, topic }
 }
 
+/** JSON has no NaN, which is what was not measured. */
+export const parsed = (json: string): unknown =>
+  JSON.parse(json, (_name, value: unknown) => (value === null ? NaN : value))
+
 /** Runs a script on its core with a plan as its argument, and resolves with the JSON that it prints. */
 const answerOf = async (place: Place, script: string, plan: unknown): Promise<unknown> => {
   const child = launchAt(place, [join(import.meta.dirname, script), JSON.stringify(plan)])
@@ -51,7 +63,7 @@ const answerOf = async (place: Place, script: string, plan: unknown): Promise<un
   child.stderr!.on('data', (chunk: Buffer) => process.stderr.write(chunk))
   const code = await ended(child)
   if (code !== 0) throw new ScriptError(`${script} ended with exit code ${code}`)
-  return JSON.parse(Buffer.concat(chunks).toString())
+  return parsed(Buffer.concat(chunks).toString())
 }
 
 /** What the scenarios share: the options, the servers, the load generator, one Kafka. */
@@ -59,6 +71,8 @@ export class Bench {
   readonly options: BenchOptions
   #kafka: Promise<LocalKafka> | undefined
   #folder: string | undefined
+  /** Those that nobody has stopped. */
+  readonly #servers = new Set<Local>()
 
   constructor(options: BenchOptions) {
     this.options = options
@@ -87,8 +101,21 @@ export class Bench {
     return kafka
   }
 
-  async node(options: NodeOptions = {}): Promise<Contestant & { pid: number }> {
-    return startNode({ ...options, flags: [...this.#flags, ...(options.flags ?? [])] })
+  async node(options: NodeOptions = {}): Promise<Local> {
+    return this.#kept(await startNode({ ...options, flags: [...this.#flags, ...(options.flags ?? [])] }))
+  }
+
+  async peer(peer: PeerName, flags: readonly string[] = []): Promise<Local> {
+    return this.#kept(await startPeer(peer, [...this.#flags, ...flags]))
+  }
+
+  #kept(server: Local): Local {
+    this.#servers.add(server)
+    const stop = async (): Promise<void> => {
+      this.#servers.delete(server)
+      await server.stop()
+    }
+    return { ...server, stop }
   }
 
   get #flags(): string[] {
@@ -100,7 +127,7 @@ export class Bench {
     const { other } = this.options
     if (name === 'other') return { ...other!, endpoint: other!, foreign: true, stop: async () => {} }
     if (name === 'kafka') return this.node({ brokers: await this.brokers() })
-    return name === 'embedded' ? this.node() : startPeer(name, this.#flags)
+    return name === 'embedded' ? this.node() : this.peer(name)
   }
 
   /** Runs a load in the generator's process and resolves with what it found. */
@@ -124,6 +151,7 @@ export class Bench {
   }
 
   async close(): Promise<void> {
+    await Promise.all(Array.from(this.#servers, server => server.stop()))
     await (await this.#kafka)?.stop()
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { root, runScript, ScriptError } from '../launch.ts'
+import { parsed } from './bench.ts'
 import type { FanOutResult } from './load/fan-out.ts'
 import { plot, type Line } from './report/plot.ts'
 import { digits, table, type Findings, type Row } from './report/report.ts'
@@ -22,7 +23,7 @@ type FanOut = Readonly<Record<string, Readonly<Record<string, readonly FanOutRes
 
 const read = async (name: string): Promise<Recorded | undefined> => {
   const file = join(root, `.cache/bench/${name}.json`)
-  return existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as Recorded) : undefined
+  return existsSync(file) ? (parsed(await readFile(file, 'utf8')) as Recorded) : undefined
 }
 
 const names: Readonly<Record<string, string>> = {

@@ -20,7 +20,7 @@ const HELP = `Usage: node scripts/bench/run.ts [scenario…] [options]
 Scenarios: ${Object.keys(scenarios).join(', ')} (all by default)
 
   --runs=3                 how often each is measured, in turn
-  --seconds=2.5            how long a step of a search for a maximum takes
+  --seconds=1.5            how long a step of a search for a maximum takes
   --quick                  one run, shorter: to see that it works, not to quote
   --subscribers=100,500    fanout: the sizes of the room
   --contestants=a,b        of ${contestants.join(', ')}
@@ -83,7 +83,7 @@ const readOptions = (): BenchOptions => {
   return {
     quick,
     runs: numberOf('--runs', values.runs ?? (quick ? '1' : '3')),
-    seconds: numberOf('--seconds', values.seconds ?? (quick ? '1.5' : '2.5')),
+    seconds: numberOf('--seconds', values.seconds ?? (quick ? '1' : '1.5')),
     subscribers: values.subscribers?.split(',').map(text => numberOf('--subscribers', text)),
     contestants: names as readonly ContestantName[] | undefined,
     other: otherOf(),

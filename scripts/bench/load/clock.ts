@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 const TICKS = 100
 
 /** CPU seconds that a process has taken so far, with all its threads. Linux only. */
-export const cpuOf = (pid: number): number => {
+const cpuOf = (pid: number): number => {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS

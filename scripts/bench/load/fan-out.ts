@@ -37,7 +37,7 @@ export interface FanOutPlan {
   readonly steps: readonly { readonly name: string; readonly perSecond: number | 'half'; readonly seconds: number }[]
 }
 
-export interface Step {
+interface Step {
   /** Deliveries a second: asked for, and had. */
   readonly offered: number
   readonly perSecond: number

@@ -3,7 +3,7 @@ import { noFaults } from '../load/checker.ts'
 import type { ConnectingResult } from '../load/connecting.ts'
 import { atLeast, atMost, digits, shown, type Findings } from '../report/report.ts'
 import { ratioOf, spreadOf } from '../report/statistics.ts'
-import { collecting, startPeer } from '../servers/contestants.ts'
+import { collecting } from '../servers/contestants.ts'
 
 const DESTINATION = '/topic/bench-waiting-room'
 const CONNECTIONS = 5_000
@@ -18,7 +18,7 @@ interface Measured {
 const idle = async (bench: Bench, measured: Measured): Promise<void> => {
   const connections = bench.options.quick ? 1_000 : CONNECTIONS
   for (const name of ['hoofbeat', 'ws'] as const) {
-    const server = name === 'ws' ? await startPeer('one-send', collecting) : await bench.node({ flags: collecting })
+    const server = name === 'ws' ? await bench.peer('one-send', collecting) : await bench.node({ flags: collecting })
     const subscribed = name === 'ws' ? {} : { destination: DESTINATION }
     const { endpoint, pid } = server
     const { bytes } = await bench.generate('idle', { endpoint, pid, connections, ...subscribed })
@@ -31,7 +31,7 @@ const idle = async (bench: Bench, measured: Measured): Promise<void> => {
 const connecting = async (bench: Bench, measured: Measured): Promise<void> => {
   const seconds = bench.options.quick ? 2 : 4
   for (const name of ['hoofbeat', 'echo'] as const) {
-    const server = name === 'echo' ? await startPeer('echo') : await bench.node()
+    const server = name === 'echo' ? await bench.peer('echo') : await bench.node()
     const { endpoint, pid } = server
     const plan = { endpoint, pid, destination: DESTINATION, echo: name === 'echo', atOnce: AT_ONCE, seconds }
     const result = await bench.generate('connecting', plan)

@@ -8,11 +8,17 @@ import type { ContestantName } from '../servers/contestants.ts'
 export type Name = ContestantName | 'other'
 
 /** Where the first search begins, deliveries a second. */
-const FIRST_GUESS = 60_000
+const FIRST_GUESS: Readonly<Record<Name, number>> = {
+  'one-send': 80_000,
+  'gathered': 1_000_000,
+  'embedded': 600_000,
+  'kafka': 600_000,
+  'other': 20_000,
+}
 /** The step at which latency is compared with little to do, deliveries a second. */
 const CALM = 1_000
 
-export interface Shape {
+interface Shape {
   readonly rooms: number
   readonly subscribers: number
 }
@@ -37,16 +43,14 @@ export const race = async (bench: Bench, { shape, calm, names }: Course): Promis
     for (const name of names) {
       const before = results.get(name)!.at(-1)?.maximum?.offered
       const contestant = await bench.open(name)
-      const search = before
-        ? { start: before, factor: 1.2, seconds }
-        : { start: FIRST_GUESS, factor: 2, seconds: Math.min(seconds, 1.5) }
+      const search = before ? { start: before, factor: 1.2, seconds } : { start: FIRST_GUESS[name], factor: 2, seconds }
       const plan: FanOutPlan = {
         ...contestant,
         ...shape,
         publishers: 4,
         search,
         steps: [
-          ...(calm ? [{ name: 'calm', perSecond: CALM, seconds: bench.options.quick ? 3 : 5 }] : []),
+          ...(calm ? [{ name: 'calm', perSecond: CALM, seconds: bench.options.quick ? 3 : 4 }] : []),
           { name: 'half', perSecond: half, seconds },
         ],
       }

@@ -22,6 +22,9 @@ export interface Contestant {
   readonly stop: () => Promise<void>
 }
 
+/** One that runs on this machine. */
+export type Local = Contestant & { readonly pid: number }
+
 /** All clients of a benchmark are one user at one address; nothing else of a node differs from its defaults. */
 const LIMITS = {
   SENDS_PER_SECOND: '10000000',
@@ -49,12 +52,7 @@ export interface NodeOptions {
 }
 
 /** A Hoofbeat node. */
-export const startNode = async ({
-  brokers,
-  env = {},
-  flags = [],
-  dies,
-}: NodeOptions): Promise<Contestant & { pid: number }> => {
+export const startNode = async ({ brokers, env = {}, flags = [], dies }: NodeOptions): Promise<Local> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-'))
   const log = brokers ? { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1' } : { DATA_DIR: folder }
   const all = { ...LIMITS, ...log, PORT: '0', STOMP_PORT: '0', ...env }
@@ -70,11 +68,10 @@ export const startNode = async ({
   }
 }
 
+export type PeerName = 'one-send' | 'gathered' | 'echo'
+
 /** What a bare limit is measured with: see ws-peer.ts and fastify-echo.ts. */
-export const startPeer = async (
-  peer: 'one-send' | 'gathered' | 'echo',
-  flags: readonly string[] = [],
-): Promise<Contestant & { pid: number }> => {
+export const startPeer = async (peer: PeerName, flags: readonly string[] = []): Promise<Local> => {
   const script = join(import.meta.dirname, peer === 'echo' ? 'fastify-echo.ts' : 'ws-peer.ts')
   const { pid, port, stop } = await startServer([...flags, script, peer])
   return { ...ours, pid, endpoint: { url: `ws://127.0.0.1:${port}/ws` }, stop }
