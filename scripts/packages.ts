@@ -30,6 +30,11 @@ const needs: readonly Need[] = [
       globSync('.cache/kafka/jars-*', { cwd: root }).some(name => !name.includes('.', 7)) ||
       (await output('mvn', ['-version'])) !== '',
   },
+  {
+    what: 'Redis',
+    packages: ['redis-server'],
+    there: async () => (await output('redis-server', ['--version'])) !== '',
+  },
   { what: 'Chromium', packages: ['chromium'], there: async () => findChromium() !== undefined },
   {
     what: 'a Korean font',

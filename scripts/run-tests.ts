@@ -10,6 +10,7 @@ import { endLeftovers } from './leftovers.ts'
 import { installPackages } from './packages.ts'
 import { buildPage } from './page.ts'
 import { startKafka } from './services/kafka.ts'
+import { startRedis } from './services/redis.ts'
 import { TapReport } from './tap-report.ts'
 
 const COVERAGE = '.tap/report/coverage-final.json'
@@ -40,13 +41,19 @@ const runTap = async (env: Record<string, string>): Promise<TapReport> => {
   return report
 }
 
-/** Runs the tests with a Kafka of their own, and resolves with whether everything is as it should be. */
+/** Runs the tests with a Kafka and a Redis of their own, and resolves with whether everything is as it should be. */
 const runTests = async (scratch: string): Promise<boolean> => {
   const kafka = await startKafka({ brokers: 1, folder: join(scratch, 'kafka') })
+  const redis = await startRedis()
   const tests = join(scratch, 'tests')
   await mkdir(tests)
   try {
-    const report = await runTap({ TMPDIR: tests, KAFKA_TEST_BROKERS: kafka.brokers, CI: 'true' })
+    const report = await runTap({
+      TMPDIR: tests,
+      KAFKA_TEST_BROKERS: kafka.brokers,
+      REDIS_TEST_URL: redis.url,
+      CI: 'true',
+    })
     const left = await endLeftovers(`TMPDIR=${tests}`)
     for (const each of left) process.stdout.write(`A test left this running: ${each}\n`)
     const covered = await checkCoverage(COVERAGE)
@@ -55,6 +62,7 @@ const runTests = async (scratch: string): Promise<boolean> => {
   } finally {
     await endLeftovers(`TMPDIR=${tests}`, 0)
     await kafka.stop()
+    await redis.kill()
   }
 }
 

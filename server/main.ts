@@ -47,7 +47,7 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
   }
   try {
     if (config.ROOM_NAMES) await log.port.create(config.ROOM_NAMES)
-    const metrics = createMetrics(() => node.gauges())
+    const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: Number(log.keysReachable()) }))
     const version = packageJson.version
     const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
     const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
@@ -87,15 +87,21 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
   }
 }
 
-const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>> => {
+interface OpenedLog extends Driver<RoomLog> {
+  /** Whether idempotency keys can be looked up now. */
+  keysReachable(): boolean
+}
+
+const openLog = async (config: Config, logger: Logger): Promise<OpenedLog> => {
   if (!config.KAFKA_BROKERS) {
     const { openLevelLog } = await import('./drivers/level/room-log.ts')
-    return openLevelLog({
+    const log = await openLevelLog({
       folder: join(config.DATA_DIR, 'log'),
       roomsMax: config.ROOMS_MAX,
       idempotencyWindow: config.IDEMPOTENCY_WINDOW,
       logger,
     })
+    return { ...log, keysReachable: () => true }
   }
   if (config.KAFKA_REPLICATION === 1) {
     logger.warn({}, 'KAFKA_REPLICATION=1: each message is on one broker only; this is for trying out')
@@ -121,7 +127,7 @@ const openLog = async (config: Config, logger: Logger): Promise<Driver<RoomLog>>
     await log.close()
     await claims.close()
   }
-  return { ...log, close }
+  return { ...log, close, keysReachable: () => claims.port.since !== undefined }
 }
 
 /** Who uses which idempotency key: what nodes on Kafka have to tell each other beside the log. */

@@ -4,7 +4,7 @@ import { errors } from '../errors.ts'
 import { createMetrics, type Gauges } from './metrics.ts'
 
 const setUp = async (t: Test) => {
-  const gauges = { connections: 0, subscriptions: 0, rooms: 0, outboxBytes: 0, unsettledBytes: 0 }
+  const gauges = { connections: 0, subscriptions: 0, rooms: 0, outboxBytes: 0, unsettledBytes: 0, keysReachable: 0 }
   const { meter, routes } = createMetrics((): Gauges => gauges)
   const app = fastify()
   routes(app)
@@ -27,13 +27,21 @@ const setUp = async (t: Test) => {
 void t.test('gauges are read when they are asked for', async t => {
   const { gauges, scrape } = await setUp(t)
   t.equal((await scrape()).get('hoofbeat_connections'), 0)
-  Object.assign(gauges, { connections: 1, subscriptions: 2, rooms: 3, outboxBytes: 4, unsettledBytes: 5 })
+  Object.assign(gauges, {
+    connections: 1,
+    subscriptions: 2,
+    rooms: 3,
+    outboxBytes: 4,
+    unsettledBytes: 5,
+    keysReachable: 1,
+  })
   const samples = await scrape()
   t.equal(samples.get('hoofbeat_connections'), 1)
   t.equal(samples.get('hoofbeat_subscriptions'), 2)
   t.equal(samples.get('hoofbeat_rooms_tailed'), 3)
   t.equal(samples.get('hoofbeat_outbox_bytes'), 4)
   t.equal(samples.get('hoofbeat_unsettled_bytes'), 5)
+  t.equal(samples.get('hoofbeat_keys_reachable'), 1)
 })
 
 void t.test('counters count from zero, and go on from scrape to scrape', async t => {

@@ -14,6 +14,8 @@ export interface Gauges {
   readonly outboxBytes: number
   /** Bytes of appends that are not durable yet. */
   readonly unsettledBytes: number
+  /** 1 while idempotency keys can be looked up, 0 while what has one waits for that. */
+  readonly keysReachable: number
 }
 
 export interface Metrics {
@@ -49,6 +51,7 @@ const gauges: Record<keyof Gauges, { readonly name: string; readonly help: strin
   rooms: { name: 'rooms_tailed', help: 'Rooms whose log is tailed' },
   outboxBytes: { name: 'outbox_bytes', help: 'Bytes that wait in outboxes' },
   unsettledBytes: { name: 'unsettled_bytes', help: 'Bytes of appends that are not durable yet' },
+  keysReachable: { name: 'keys_reachable', help: 'Whether idempotency keys can be looked up' },
 }
 
 const PREFIX = 'hoofbeat_'

@@ -92,7 +92,7 @@ export const startBridge = async (
     idempotencyWindow: config.IDEMPOTENCY_WINDOW,
     logger,
   })
-  const metrics = createMetrics(() => node.gauges())
+  const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: 1 }))
   const { meter } = metrics
   const node = new Node({ config, log: log.port, access: openAccess().port, meter, logger, version: '0.0.0', ...parts })
   const app = buildHttp({ config, logger })
