@@ -23,13 +23,20 @@ import { Throttle } from './throttle.ts'
 import type { Transport } from './transport.ts'
 import { Uptake } from './uptake.ts'
 
-/** What a frame costs beside its body while it is under way, bytes. */
+/** What a frame and a header cost beside their text and body while the frame is under way, bytes. */
 const FRAME_OVERHEAD = 512
+const HEADER_OVERHEAD = 32
 /** How long a connection that ends may take to read what was written. */
 const CLOSE_MS = 5000
 
 /** After DISCONNECT or ERROR whatever still arrives is dropped. */
 const closing: FrameHandler = () => ({})
+
+const costOf = ({ headers, body }: Frame): number => {
+  let bytes = FRAME_OVERHEAD + body.length
+  for (const [name, value] of headers) bytes += HEADER_OVERHEAD + name.length + value.length
+  return bytes
+}
 
 /** One STOMP connection: bytes in, frames to their handlers, answers and messages out, until it ends. */
 export class Connection implements FrameConnection {
@@ -191,7 +198,7 @@ export class Connection implements FrameConnection {
   }
 
   async #follow(frame: Frame, outcome: Promise<Outcome>, receipt: string | undefined): Promise<void> {
-    const bytes = FRAME_OVERHEAD + frame.body.length
+    const bytes = costOf(frame)
     this.around.intake.add(bytes)
     if (this.#state === connecting) this.#authenticating = true
     if (frame.command === 'DISCONNECT') this.#state = closing

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { startBridge, startNode } from '../testkit/node.ts'
+import type { RoomLog } from '../ports/room-log.ts'
+import { startBridge, startNode, until } from '../testkit/node.ts'
 import { Probe, wire, type TransportName } from '../testkit/probe.ts'
 
 // Most of them wait for time to go by.
@@ -205,6 +206,25 @@ wire(
     }
   },
 )
+
+wire(t, '[S-34] all of a frame counts while it is under way, not its body alone', async (t, transport) => {
+  const taken = Promise.withResolvers<void>()
+  const log: Pick<RoomLog, 'bounds' | 'create' | 'append'> = {
+    bounds: room => here.log.port.bounds(room),
+    create: rooms => here.log.port.create(rooms),
+    append: async (room, records) => {
+      await taken.promise
+      return here.log.port.append(room, records)
+    },
+  }
+  const here = await startBridge(t, {}, { log: log as RoomLog })
+  const probe = await Probe.connect(t, transport, here)
+  const lines = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`h${i}`, 'x'.repeat(8000)]))
+  probe.send('SEND', { destination: '/topic/a', ...lines }, 'x'.repeat(1000))
+  await until(() => here.node.gauges().unsettledBytes > 481_000)
+  taken.resolve()
+  await until(() => here.node.gauges().unsettledBytes === 0)
+})
 
 wire(t, '[S-35] SENDS_PER_SECOND: past them a user is read at that pace; others do not wait', async (t, transport) => {
   const destination = '/topic/a'
