@@ -251,13 +251,14 @@ void t.test('a bad value is told in one line, with its key, its value and what i
 
 void t.test('secrets are never shown', async t => {
   const secrets = Object.entries(keys).flatMap(([name, key]) => ('secret' in key ? [name] : []))
-  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'JWT_SECRET'])
+  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'JWT_SECRET', 'JWT_JWKS_URL'])
   t.equal(refusal({ JWT_SECRET: 'hidden' }), 'JWT_SECRET=(not shown) is not allowed: it takes at least 32 bytes')
   const hidden = 'hidden'.repeat(6)
   const wrong: Env[] = [
     { KAFKA_SASL_PASSWORD: hidden },
     { REDIS_URL: `redis://:${hidden}@127.0.0.1:x` },
     { ACCESS: 'token', JWT_SECRET: hidden, JWT_JWKS_URL: 'https://a/' },
+    { ACCESS: 'token', JWT_JWKS_URL: `https://ann:${hidden}@127.0.0.1/keys` },
     { KAFKA_SASL_PASSWORD: hidden, JWT_SECRET: hidden, PORT: 'x' },
   ]
   for (const env of wrong) {

@@ -45,8 +45,10 @@ const list = (allowed: string, read: (item: string) => string | undefined): Key<
     return items.length > 0 && items.every(item => item !== undefined) ? Object.freeze(items) : undefined
   },
 })
+/** Secret as a whole: a refused one may have a password in it, and its query may be a key. */
 const url = (allowed: string): Key<string> => ({
   allowed,
+  secret: true,
   parse: value => {
     const parsed = /^https?:\/\//i.test(value) ? URL.parse(value) : null
     // fetch refuses a user and a password in an address.
