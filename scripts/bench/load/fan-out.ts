@@ -10,7 +10,6 @@ import { Publishers, streamsOf } from './publishers.ts'
 const IN_TIME_MS = 250
 /** A step that is this far behind will not catch up: it is broken off. */
 const HOPELESS_MS = 1_500
-/** How long nothing may come while messages are missing, ms. */
 const PATIENCE_MS = 10_000
 /** A maximum is known when the next rate that fails is less than this factor above it. */
 const WITHIN = 1.05
@@ -35,6 +34,8 @@ export interface FanOutPlan {
   readonly search?: { readonly start: number; readonly factor: number; readonly seconds: number }
   /** Steps at these deliveries a second; `half`: of what the search has found. */
   readonly steps: readonly { readonly name: string; readonly perSecond: number | 'half'; readonly seconds: number }[]
+  /** How long nothing may come while messages are missing, ms. */
+  readonly patience?: number
 }
 
 interface Step {
@@ -109,7 +110,7 @@ class Load {
 
   async #drained(expected: number): Promise<void> {
     const all = (): boolean => this.#audience.messages >= expected
-    await settled(all, () => this.#audience.bytes, PATIENCE_MS)
+    await settled(all, () => this.#audience.bytes, this.#plan.patience ?? PATIENCE_MS)
   }
 }
 
