@@ -45,6 +45,14 @@ kafka-stop: ## end what kafka, kafka-cluster or kafka-secure began
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/kafka.ts stop
 
+redis: ## a Redis in the background, on 127.0.0.1:6379, for REDIS_URL
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/redis.ts start
+
+redis-stop: ## end what redis began
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/redis.ts stop
+
 check: ## types, lint, format, dead code, imports, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
@@ -68,4 +76,4 @@ image: ## the Docker image hoofbeat
 clean: ## remove what can be made again; data and the local Kafka's data stay
 	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
 
-.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop check bench chaos fuzz image clean
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop check bench chaos fuzz image clean

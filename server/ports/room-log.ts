@@ -74,7 +74,8 @@ export interface RoomLog {
 
   /**
    * Appends `records` together or not at all, and resolves with their positions when they are durable.
-   * The order of calls for a room is the order of their records. A rejection with LOG_UNAVAILABLE leaves open whether
+   * The order of calls for a room is the order of their records; but while it is found out whether a key was used already,
+   * only calls with the same sender wait for that one. A rejection with LOG_UNAVAILABLE leaves open whether
    * they were kept; any other rejection means that they were not. FRAME_TOO_LARGE: they do not fit into one write.
    */
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>
