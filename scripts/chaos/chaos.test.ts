@@ -34,7 +34,15 @@ void t.test('a fleet through some faults of every sort: no promise is broken', a
   const { print, show } = printing(t)
   const seed = String(randomInt(1, 1_000_000))
   const durations = { away: [200, 1_500], stopped: [1_000, 3_000] } as const
-  const { held, tally } = await runFleet({ seed, cycles: 6, crowd: CROWD, durations, folder: await scratch(t), print })
+  const { held, tally } = await runFleet({
+    seed,
+    cycles: 3,
+    crowd: CROWD,
+    durations,
+    logTimeout: 2_000,
+    folder: await scratch(t),
+    print,
+  })
   if (!t.ok(held, `SEED=${seed}`)) show()
   for (const count of ['acknowledged', 'delivered', 'resumed', 'ERROR FORBIDDEN']) t.ok(tally.of(count) > 0, count)
 })

@@ -19,6 +19,8 @@ export interface FleetRunOptions {
   readonly cycles: number
   readonly crowd: Crowd
   readonly durations: Durations
+  /** The nodes' LOG_TIMEOUT, ms: so long it takes until what became of a key is certain where nobody tells. */
+  readonly logTimeout: number
   /** Where brokers and nodes keep their data and logs. */
   readonly folder: string
   readonly print: Print
@@ -130,8 +132,8 @@ export const runFleet = async (options: FleetRunOptions): Promise<Outcome> => {
   const random = new Random(options.seed)
   const onCrash = (node: string, code: number): void =>
     ledger.broke('stuck', `${node} ended by itself, exit code ${code}`)
-  const { folder } = options
-  const fleet = await Fleet.start({ folder, nodes: 3, random, onCrash })
+  const { folder, logTimeout } = options
+  const fleet = await Fleet.start({ folder, nodes: 3, random, logTimeout, onCrash })
   try {
     return await new FleetRun(options, fleet, ledger, random).run()
   } finally {

@@ -26,7 +26,6 @@ export const nodeEnvironment: Readonly<Record<string, string | undefined>> = {
   ROOMS_PER_MINUTE: '100000',
   HEART_BEAT: '2000',
   DRAIN_SECONDS: '5',
-  LOG_TIMEOUT: '8000',
   IDEMPOTENCY_WINDOW: '120000',
   OUTBOX_BYTES: '65536',
   RECENT_BYTES: '1048576',
@@ -37,6 +36,8 @@ export interface FleetOptions {
   readonly folder: string
   readonly nodes: number
   readonly random: Random
+  /** ms */
+  readonly logTimeout: number
   readonly onCrash: (node: string, code: number) => void
 }
 
@@ -55,7 +56,7 @@ export class Fleet {
     this.paths = paths
   }
 
-  static async start({ folder, nodes: count, random, onCrash }: FleetOptions): Promise<Fleet> {
+  static async start({ folder, nodes: count, random, logTimeout, onCrash }: FleetOptions): Promise<Fleet> {
     const names = Array.from({ length: count }, (_, index) => `node ${index + 1}`)
     const taken = new Set<number>()
     const listeners = new Map<number, { readonly name: string; readonly port: number; readonly path: Path }[]>()
@@ -87,6 +88,7 @@ export class Fleet {
             ...nodeEnvironment,
             KAFKA_BROKERS: ways.join(','),
             KAFKA_REPLICATION: '3',
+            LOG_TIMEOUT: String(logTimeout),
             REDIS_URL: `redis://127.0.0.1:${claims[index]?.port}`,
           },
           log: join(folder, 'logs', `${name.replace(' ', '-')}.log`),

@@ -71,7 +71,11 @@ await runScript(async () => {
   if (which !== 'embedded') {
     const durations: Durations = { away: [500, 8_000], stopped: [5_000, 30_000] }
     const fleet = `A fleet of three nodes on three brokers, ${cycles} cycles of faults`
-    held.push(await part(fleet, folder => runFleet({ seed, cycles, crowd: CROWD, durations, folder, print })))
+    held.push(
+      await part(fleet, folder =>
+        runFleet({ seed, cycles, crowd: CROWD, durations, logTimeout: 8_000, folder, print }),
+      ),
+    )
   }
   return held.every(Boolean) ? 0 : 1
 })

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Target } from '../../server/testkit/probe.ts'
 import { ended, isEnding, launch, ScriptError } from '../launch.ts'
+import { startWatch } from '../services/process.ts'
 import { OneByOne } from './one-by-one.ts'
 
 const START_MS = 60_000
@@ -34,6 +35,8 @@ export class NodeProcess implements Target {
   lines = 0
   readonly #options: NodeProcessOptions
   readonly #file: WriteStream
+  /** However this process ends, the node ends with it. */
+  readonly #watch = startWatch()
   #child: ChildProcess | undefined
   #ended: Promise<number> = Promise.resolve(0)
   #asked = false
@@ -53,9 +56,11 @@ export class NodeProcess implements Target {
     const ports = { PORT: String(this.port), STOMP_PORT: String(this.stompPort) }
     const child = launch(process.execPath, ['server/main.ts'], { env: { ...env, ...ports }, output: 'kept' })
     this.#child = child
+    this.#watch.tell(child.pid === undefined ? [] : [child.pid])
     this.#asked = false
     this.#ended = ended(child).then(code => {
       this.#child = undefined
+      this.#watch.tell([])
       if (!this.#asked && !isEnding()) this.#options.onCrash(code)
       return code
     })
