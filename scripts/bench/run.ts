@@ -15,6 +15,9 @@ import { scenarios } from './scenarios/index.ts'
 import { contestants, type ContestantName } from './servers/contestants.ts'
 import { pinned } from './servers/process.ts'
 
+/** Those that take another server. */
+const FOR_OTHERS = ['fanout', 'rooms']
+
 const HELP = `Usage: node scripts/bench/run.ts [scenario…] [options]
 
 Scenarios: ${Object.keys(scenarios).join(', ')} (all by default)
@@ -100,13 +103,11 @@ const machine = (): string => {
 
 await runScript(async () => {
   if (values.help) return void process.stdout.write(HELP)
-  const asked = positionals.length > 0 ? positionals : (process.env['SCENARIO']?.split(',') ?? Object.keys(scenarios))
-  for (const name of asked) {
-    if (!Object.hasOwn(scenarios, name)) {
-      throw new ScriptError(`${name} is no scenario: ${Object.keys(scenarios).join(', ')}`)
-    }
-  }
   const options = readOptions()
+  const known = options.other ? FOR_OTHERS : Object.keys(scenarios)
+  const asked = positionals.length > 0 ? positionals : (process.env['SCENARIO']?.split(',') ?? known)
+  const unknown = asked.find(name => !known.includes(name))
+  if (unknown !== undefined) throw new ScriptError(`${unknown} is none of ${known.join(', ')}`)
   const bench = new Bench(options)
   const found: Findings[] = []
   const folder = join(root, '.cache/bench')
@@ -118,7 +119,8 @@ await runScript(async () => {
       found.push(findings)
       process.stdout.write(`\n${printed(findings)}\n`)
       const record = { machine: machine(), at: new Date().toISOString(), runs: options.runs, ...findings }
-      await writeFile(join(folder, `${name}.json`), `${JSON.stringify(record, undefined, 1)}\n`)
+      const file = options.other ? `${name}-other.json` : `${name}.json`
+      await writeFile(join(folder, file), `${JSON.stringify(record, undefined, 1)}\n`)
     }
   } finally {
     await bench.close()
