@@ -11,6 +11,8 @@ interface Running {
   readonly command: string
   readonly brokers: string
   readonly pids: readonly number[]
+  /** What was said of how to connect, where an address does not say it all. */
+  readonly how?: string
 }
 export interface Background {
   readonly command: 'start' | 'cluster' | 'secure'
@@ -38,16 +40,17 @@ const runningIn = async (data: string): Promise<Running | undefined> => {
   return pids.length > 0 ? { ...written, pids } : undefined
 }
 
-const note = async (command: string, { brokers, nodes }: LocalKafka, data: string): Promise<void> => {
+const note = async (data: string, command: string, { brokers, nodes }: LocalKafka, how?: string): Promise<void> => {
   const pids = nodes.flatMap(({ pid }) => pid ?? [])
-  await writeFile(noteIn(data), JSON.stringify({ command, brokers, pids } satisfies Running))
+  const running: Running = { command, brokers, pids, ...(how !== undefined && { how }) }
+  await writeFile(noteIn(data), JSON.stringify(running))
 }
 
 /** Starts brokers that outlive this process, unless they run. Resolves with a line that says where they are. */
 export const startBackground = async ({ command, port, data }: Background): Promise<string> => {
   const already = await runningIn(data)
   if (already) {
-    if (already.command === command) return `Kafka runs already: ${already.brokers}`
+    if (already.command === command) return already.how ?? `Kafka runs already: ${already.brokers}`
     throw new ServiceError(`Kafka runs already, begun by "${already.command}": stop it first`)
   }
   const folder = join(data, command)
@@ -55,11 +58,12 @@ export const startBackground = async ({ command, port, data }: Background): Prom
   const options = { folder, ports: port, background: true } as const
   if (command === 'secure') {
     const secure = await startSecureKafka(options)
-    await note(command, secure.kafka, data)
-    return howToConnect(secure)
+    const how = howToConnect(secure)
+    await note(data, command, secure.kafka, how)
+    return how
   }
   const kafka = await startKafka({ brokers: command === 'cluster' ? 3 : 1, ...options })
-  await note(command, kafka, data)
+  await note(data, command, kafka)
   return `Kafka is ready: ${kafka.brokers}`
 }
 

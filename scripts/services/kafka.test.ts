@@ -136,6 +136,23 @@ void t.test('in the background: started once, stopped by name, its data kept', a
   t.equal(await stopBackground(data), 'Kafka was not running')
 })
 
+void t.test('in the background, with TLS: it says how to connect, each time', async t => {
+  const data = await scratch(t)
+  const port = await freePort()
+  t.teardown(() => stopBackground(data))
+  const said = await startBackground({ command: 'secure', port, data })
+  for (const part of [
+    `KAFKA_BROKERS=127.0.0.1:${port + 1} `,
+    `KAFKA_BROKERS=127.0.0.1:${port + 2} `,
+    'ca.pem',
+    'SCRAM',
+  ]) {
+    t.ok(said.includes(part), part)
+  }
+  t.equal(await startBackground({ command: 'secure', port, data }), said)
+  t.equal(await stopBackground(data), 'Kafka has stopped')
+})
+
 void t.test('the command says how it is used', async t => {
   for (const [args, code] of [
     [['--help'], 0],
