@@ -82,7 +82,9 @@ export class Session {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      await this.#live(await this.#events.token())
+      const token = await this.#events.token()
+      if (this.#stopped) return
+      await this.#live(token)
       if (!this.#stopped) await delay(this.#world.random.integer(20, 300))
     }
   }
