@@ -26,18 +26,18 @@ const read = async (name: string): Promise<Recorded | undefined> => {
   return existsSync(file) ? (parsed(await readFile(file, 'utf8')) as Recorded) : undefined
 }
 
-const names: Readonly<Record<string, string>> = {
-  'embedded': 'Hoofbeat, embedded log',
-  'kafka': 'Hoofbeat on Kafka',
-  'gathered': 'bare `ws`, all of a turn in one write',
-  'one-send': 'bare `ws`, one `send` a client',
-}
+const servers = {
+  'embedded': { name: 'Hoofbeat, embedded log', color: '#c2410c' },
+  'kafka': { name: 'Hoofbeat on Kafka', color: '#7c3aed' },
+  'gathered': { name: 'bare ws, all of a turn in one write', color: '#64748b' },
+  'one-send': { name: 'bare ws, one send a client', color: '#0e7490' },
+} as const
 
 const middle = (runs: readonly FanOutResult[], of: (run: FanOutResult) => number | undefined): number =>
   median(runs.map(run => of(run) ?? NaN))
 
 const fanOutRows = (measured: FanOut): Row[] =>
-  Object.entries(names).map(([server, name]) => {
+  Object.entries(servers).map(([server, { name }]) => {
     const row: Record<string, string> = { 'thousand deliveries a second, p99 < 250 ms': name }
     for (const [subscribers, results] of Object.entries(measured)) {
       const runs = results[server] ?? []
@@ -50,10 +50,10 @@ const fanOutRows = (measured: FanOut): Row[] =>
   })
 
 const linesOf = (measured: FanOut, of: (run: FanOutResult) => number | undefined): Line[] =>
-  Object.keys(names).map(name => ({
-    name,
+  Object.entries(servers).map(([server, look]) => ({
+    ...look,
     points: Object.entries(measured).map(
-      ([subscribers, results]) => [Number(subscribers), middle(results[name] ?? [], of)] as const,
+      ([subscribers, results]) => [Number(subscribers), middle(results[server] ?? [], of)] as const,
     ),
   }))
 
@@ -61,12 +61,10 @@ const draw = async (measured: FanOut): Promise<void> => {
   const svg = plot([
     {
       title: 'Most deliveries a second, p99 below 250 ms',
-      unit: 'deliveries/s',
       lines: linesOf(measured, ({ maximum }) => maximum?.perSecond),
     },
     {
-      title: 'Latency at half of what one-send can do, p50',
-      unit: 'ms',
+      title: 'At half of what one send a client can do: p50, ms',
       lines: linesOf(measured, ({ steps }) => steps['half']?.latency.p50),
     },
   ])

@@ -8,22 +8,16 @@ use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
 /** A line: for each number of subscribers a value. */
 export interface Line {
   readonly name: string
+  readonly color: string
   readonly points: readonly (readonly [subscribers: number, value: number])[]
 }
 export interface Panel {
   readonly title: string
-  readonly unit: string
   readonly lines: readonly Line[]
 }
 
 const SIZE = { width: 960, height: 400 }
 const PANEL = { top: 76, bottom: 52, width: 370 }
-const COLORS: Readonly<Record<string, string>> = {
-  'embedded': '#c2410c',
-  'kafka': '#7c3aed',
-  'gathered': '#64748b',
-  'one-send': '#0e7490',
-}
 const TEXT = '#1f2937'
 const left = (i: number): number => 74 + i * 480
 const short = (value: number): string =>
@@ -36,7 +30,7 @@ export const plot = (panels: readonly Panel[]): string => {
     animation: false,
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'system-ui, sans-serif', color: TEXT },
-    legend: { top: 8, data: panels[0]!.lines.map(({ name }) => name), textStyle: { fontSize: 13 } },
+    legend: { top: 8, itemGap: 28, data: panels[0]!.lines.map(({ name }) => name), textStyle: { fontSize: 13 } },
     title: panels.map(({ title }, i) => ({
       text: title,
       left: left(i) - 40,
@@ -56,15 +50,13 @@ export const plot = (panels: readonly Panel[]): string => {
       axisLabel: { customValues: [100, 500, 2_000], formatter: (value: number) => value.toLocaleString('en') },
       axisTick: { customValues: [100, 500, 2_000] },
     })),
-    yAxis: panels.map(({ unit }, gridIndex) => ({
+    yAxis: panels.map((_, gridIndex) => ({
       gridIndex,
       type: 'log',
-      name: unit,
-      nameTextStyle: { align: 'left' },
       axisLabel: { formatter: short },
     })),
     series: panels.flatMap(({ lines }, i) =>
-      lines.map(({ name, points }) => ({
+      lines.map(({ name, color, points }) => ({
         type: 'line' as const,
         name,
         xAxisIndex: i,
@@ -72,7 +64,7 @@ export const plot = (panels: readonly Panel[]): string => {
         symbol: 'circle',
         symbolSize: 8,
         lineStyle: { width: 2.5 },
-        color: COLORS[name] ?? TEXT,
+        color,
         data: points.map(([x, y]) => [x, y]),
       })),
     ),
