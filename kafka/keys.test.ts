@@ -236,6 +236,19 @@ for (const [how, forget] of [
   })
 }
 
+void t.test('looking back over more than one answer of the broker, and over what was removed', async t => {
+  const [one, two] = [await node(t), await node(t)]
+  const room = await newRoom(one.log)
+  const body = 'x'.repeat(600_000)
+  const sent: Position[] = []
+  for (const key of ['a', 'b', 'c', 'd', 'e']) sent.push(await send(one.log, room, body, key))
+  await one.log.remove(room, sent[1]!.offset)
+  await operate('FLUSHALL')
+  const repeats = await Promise.all(['b', 'c', 'd', 'e'].map(key => send(two.log, room, 'y', key)))
+  t.same(repeats, sent.slice(1))
+  t.equal((await readAll(two.log, room)).length, 4)
+})
+
 void t.test('a Redis that forgets while a write is in flight', async t => {
   const { log, room, claimed } = await held(t)
   const other = await node(t)

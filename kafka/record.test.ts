@@ -4,8 +4,8 @@ import type { CompressionAlgorithmValue, MessageRecord } from '@platformatic/kaf
 import fc from 'fast-check'
 import t from 'tap'
 import type { NewRecord } from '../server/ports/room-log.ts'
-import { decodeBatches, findBatch } from './batches.ts'
-import { batchBytes, BATCH_HEAD, encodeBatch, packRecord } from './record.ts'
+import { decodeBatches, findBatch, findKeyed } from './batches.ts'
+import { batchBytes, BATCH_HEAD, encodeBatch, packBarrier, packRecord } from './record.ts'
 import type { Identity, PackedRecord } from './record.ts'
 import { isRoomTopic, topicConfigs, topicOf } from './topics.ts'
 
@@ -257,6 +257,43 @@ void t.test('a batch is found by its number', async t => {
   t.same(findBatch(bytes, { ...identity, sequence: 2, producerEpoch: 4 }), { next: 32n })
   t.same(findBatch(bytes, { ...identity, sequence: 2, producerId: 8n }), { next: 32n })
   t.same(findBatch(Buffer.alloc(0), identity), {})
+})
+
+void t.test('barriers are passed over, also where only so many records are wanted', async t => {
+  const barrier = packBarrier(1_700_000_000_000)
+  const message = packed({ body: Buffer.from('message') })
+  const bytes = encodeBatch([barrier, message, barrier, barrier, message, barrier], identity)
+  const { records, next } = decodeBatches(bytes, 0n)
+  t.same(
+    records.map(({ offset, body }) => `${offset} ${body.toString()}`),
+    ['1 message', '4 message'],
+  )
+  t.equal(next, 6n)
+  t.equal(decodeBatches(bytes, 0n, { records: 1, bytes: 1000 }).next, 2n)
+  t.same(decodeBatches(bytes, 5n, { records: 1, bytes: 1000 }), { records: [], next: 6n, unreadable: 0 })
+})
+
+void t.test('what was written with keys is found, with its time and sender', async t => {
+  const keyed = (key: string, sender: string, at: number): PackedRecord =>
+    packed({ key, sender, headers: new Map([['a', 'b']]), body: Buffer.alloc(100) }, at)
+  const first = logged(
+    encodeBatch([keyed('k', '앤', 5), packed({ body: Buffer.from('k') }), keyed('l', '', 3)], identity),
+    10n,
+  )
+  const control = logged(outside([{ value: Buffer.alloc(6) }], { attributes: 0b110000 }), 13n)
+  const unreadable = logged(outside([{ value: Buffer.alloc(6) }], { attributes: 0b111 }), 14n)
+  const nulls = logged(outside([{ value: Buffer.alloc(6), headers: [[Buffer.from('hb-key'), null]] }]), 15n)
+  const second = logged(encodeBatch([keyed('m', 'x', 7), keyed('n', 'x', 8)], identity), 16n)
+  const all = Buffer.concat([first, control, unreadable, nulls, second])
+  const found = (from: bigint, to: bigint) => {
+    const { keyed, next } = findKeyed(all, from, to)
+    return [keyed.map(({ offset, time, sender, key }) => `${offset} ${time} ${sender} ${key}`), next]
+  }
+  t.same(found(0n, 100n), [['10 5 앤 k', '12 3  l', '16 7 x m', '17 8 x n'], 18n])
+  t.same(found(12n, 17n), [['12 3  l', '16 7 x m'], 18n])
+  t.same(found(11n, 12n), [[], 12n])
+  t.same(found(18n, 100n), [[], 18n])
+  t.same(findKeyed(all.subarray(0, 50), 10n, 100n), { keyed: [], next: 10n })
 })
 
 void t.test('topics: every room has its own, Kafka takes each name, and holds no two for the same', async t => {

@@ -11,6 +11,7 @@ const PORT = 6379
 const folder = join(import.meta.dirname, '../../.cache/redis')
 const INSTALL = 'install Redis 6 or newer (Debian: apt-get install -y redis-server)'
 const READY_WITHIN = 20_000
+const ANSWER_WITHIN = 2_000
 const TRY_EVERY = 20
 
 export interface LocalRedis {
@@ -38,17 +39,20 @@ const withRedis = async <T>(
 ): Promise<T | undefined> => {
   const client = clientOf(port)
   client.on('error', () => undefined)
+  // Whoever listens there may be no Redis, and say nothing.
+  const late = setTimeout(() => client.isOpen && client.destroy(), ANSWER_WITHIN)
   try {
     await client.connect()
     return await work(client)
   } catch {
     return undefined
   } finally {
+    clearTimeout(late)
     if (client.isOpen) client.destroy()
   }
 }
 const clientOf = (port: number) =>
-  createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false, connectTimeout: 1_000 } })
+  createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false, connectTimeout: ANSWER_WITHIN } })
 
 /** Resolves when the Redis on this port answers; rejects where `running` says that there is none any more. */
 const ready = async (port: number, running: () => boolean): Promise<void> => {
