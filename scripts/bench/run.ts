@@ -5,7 +5,7 @@
  * exit code 1 where a message was lost, repeated, reordered, misrouted or damaged; a speed that is not reached is said.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root, runScript, ScriptError } from '../launch.ts'
@@ -98,7 +98,7 @@ const machine = (): string => {
   const [{ model } = { model: 'unknown' }] = cpus()
   const cores = `${cpus().length} × ${model.trim()}`
   const where = pinned ? 'server on one core, load on the other(s)' : 'server and load share the cores'
-  return `${cores}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node.js ${process.version}; ${where}`
+  return `${cores}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()}, Node.js ${process.version}; ${where}`
 }
 
 await runScript(async () => {
