@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/ports': [],
   'server/errors': [],
   'server/config': [],
+  'server/tls': ['server/ports'],
   'server/http': ['server/ports'],
   'server/database': [],
   'kafka': ['server/ports'],

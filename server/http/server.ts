@@ -1,7 +1,6 @@
 import { STATUS_CODES, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
-import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { securityHeaders } from './headers.ts'
 import { problem, PROBLEM_TYPE } from './problem.ts'
@@ -38,7 +37,7 @@ export const httpLimits: HttpLimits = {
 
 export interface HttpOptions {
   readonly config: Pick<Config, 'TRUST_PROXY'>
-  readonly logger: Logger
+  readonly logger: FastifyBaseLogger
   /** Serve HTTPS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   readonly limits?: HttpLimits
@@ -54,7 +53,7 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
   const send = (reply: FastifyReply, status: number): FastifyReply =>
     reply.code(status).headers(problemHeaders).send(problem(status))
   // What fastify says at level info, such as where it listens, the node says itself.
-  const quieter: FastifyBaseLogger = logger.isLevelEnabled('warn') ? logger.child({}, { level: 'warn' }) : logger
+  const quieter = ['trace', 'debug', 'info'].includes(logger.level) ? logger.child({}, { level: 'warn' }) : logger
   const common = {
     loggerInstance: quieter,
     logController: new LogController({ disableRequestLogging: true }),
