@@ -194,7 +194,7 @@ export class Plot {
 
   /** What goes wrong in the next cycle, and how many ms after its beginning. */
   cycle(): { readonly fault: Fault; readonly after: number }[] {
-    const count = this.#random.pick([1, 1, 2, 2, 3, 3])
+    const count = this.#random.pick([1, 1, 1, 2, 2, 3])
     return Array.from({ length: count }, (_, index) => {
       const after = index === 0 ? 0 : this.#random.integer(0, 3_000)
       return { fault: this.#draw(), after }

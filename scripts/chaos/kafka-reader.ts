@@ -20,8 +20,11 @@ const text = (value: Buffer | string | readonly (Buffer | string)[] | undefined)
  * itself. Resolves with the records of each room.
  */
 export const readRooms = async (brokers: string, wanted: readonly Wanted[]): Promise<Map<string, Kept[]>> => {
-  const client = new Kafka({ clientId: 'chaos', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
-  const consumer = client.consumer({ groupId: `chaos-${crypto.randomUUID()}`, allowAutoTopicCreation: false })
+  const retry = { initialRetryTime: 50, retries: 20 }
+  const client = new Kafka({ clientId: 'chaos', brokers: brokers.split(','), logLevel: logLevel.NOTHING, retry })
+  const groupId = `chaos-${crypto.randomUUID()}`
+  // It begins at the end, and would wait there before it goes where it is sent.
+  const consumer = client.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 50, retry })
   const open = new Map(wanted.filter(({ from, end }) => from < end).map(each => [topicOf(each.room), each]))
   const records = new Map(wanted.map(({ room }): [string, Kept[]] => [room, []]))
   if (open.size === 0) return records
