@@ -1,7 +1,7 @@
 import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { Server as TlsServer } from 'node:tls'
-import { pino, type Logger } from 'pino'
+import { destination, pino, type Logger } from 'pino'
 import packageJson from '../package.json' with { type: 'json' }
 import { ConfigError, readConfig, type Config } from './config.ts'
 import { Node } from './connection/node.ts'
@@ -53,7 +53,9 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
     const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
-    await app.register(webSocketRoutes, { node, maxPayload, mayConnect })
+    const { meter } = metrics
+    app.server.on('clientError', () => meter.add('refused', 1, 'http'))
+    await app.register(webSocketRoutes, { node, meter, maxPayload, mayConnect })
     healthRoutes(app, { checks, draining: () => node.draining, logger })
     metrics.routes(app)
     pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
@@ -186,7 +188,8 @@ const ONE_SIGNAL_MS = 1_000
 
 const run = async (): Promise<void> => {
   const config = readConfig(process.env)
-  const logger = pino({ level: config.LOG_LEVEL })
+  // Lines that come while others are being written go out together; at the exit the last ones are waited for.
+  const logger = pino({ level: config.LOG_LEVEL }, destination({ sync: false }))
   const running = await start(config, logger)
   let code = 0
   let stopping: number | undefined

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
 import { fail, toHoofbeatError } from '../errors.ts'
 import { Hub } from '../fanout/hub.ts'
@@ -69,7 +69,7 @@ export class Node {
       ratePatience,
       hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES, onGone: room => rooms.forget(room) }),
       rooms,
-      quotas: new Quotas(config),
+      quotas: new Quotas(config, meter),
       intake: new Intake(config.LOG_QUEUE_BYTES),
       turn: new Turn(),
       server: `hoofbeat/${version}`,
@@ -98,7 +98,7 @@ export class Node {
 
   /** Starts a connection on `transport`; one too many gets its ERROR at once. The transport calls `closed` in the end. */
   accept(transport: Transport): Connection {
-    const connection = new Connection(transport, this.#parts, randomBytes(12).toString('base64url'))
+    const connection = new Connection(transport, this.#parts, randomUUID())
     this.#connections.add(connection)
     const { meter, quotas } = this.#parts
     meter.add('connections')

@@ -1,6 +1,11 @@
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
+import type { Meter } from '../ports/meter.ts'
 import { Quotas, Rate } from './quotas.ts'
+
+/** Why connections were refused. */
+const refused: (string | undefined)[] = []
+const meter: Meter = { add: (_name, _amount, reason) => void refused.push(reason), observe: () => {} }
 
 const stopClock = (t: Test): void => {
   mock.timers.enable({ apis: ['Date', 'setTimeout'], now: 1_000_000 })
@@ -47,7 +52,7 @@ t.test('[S-35] whoever spends at the rate is never held up', async t => {
 
 t.test('[S-35] whoever leaves and comes back goes on with the same rate, until it is full again', async t => {
   stopClock(t)
-  const quotas = new Quotas(limits)
+  const quotas = new Quotas(limits, meter)
   quotas.arrive('a')
   const rate = quotas.login('ann')
   for (let i = 0; i < 15; i++) rate.spend()
@@ -65,7 +70,7 @@ t.test('[S-35] whoever leaves and comes back goes on with the same rate, until i
 })
 
 t.test('[S-19] connections are counted by user, by address and while they wait, and given back', async t => {
-  const quotas = new Quotas(limits)
+  const quotas = new Quotas(limits, meter)
   quotas.arrive('a')
   quotas.arrive('b')
   t.throws(() => quotas.arrive('c'), { code: 'TOO_MANY_CONNECTIONS', message: /waiting/ })
@@ -84,11 +89,12 @@ t.test('[S-19] connections are counted by user, by address and while they wait, 
   quotas.login('ann')
   for (let i = 0; i < 2; i++) quotas.leave('a', 'ann')
   for (let i = 0; i < 2; i++) quotas.arrive('a')
+  t.same(refused, ['waiting', 'user', 'address'])
 })
 
 t.test('[S-28] new rooms are counted a minute, by user and by address, and a refused one is not', async t => {
   stopClock(t)
-  const quotas = new Quotas(limits)
+  const quotas = new Quotas(limits, meter)
   t.equal(quotas.mayMakeRoom('ann', 'a'), true)
   t.equal(quotas.mayMakeRoom('bob', 'a'), true)
   t.equal(quotas.mayMakeRoom('carol', 'a'), false, 'the address has had its two')

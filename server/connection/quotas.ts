@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
-import { fail } from '../errors.ts'
+import { fail, type HoofbeatError } from '../errors.ts'
+import type { Meter } from '../ports/meter.ts'
 
 type Limits = Pick<
   Config,
@@ -45,21 +46,23 @@ export class Rate {
 /** What a node allows each user and each address. */
 export class Quotas {
   readonly #limits: Limits
+  readonly #meter: Meter
   #waiting = 0
   readonly #addresses = new Map<string, number>()
   readonly #users = new Map<string, { connections: number; readonly rate: Rate }>()
   #minute = 0
   readonly #roomsMade = new Map<string, number>()
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, meter: Meter) {
     this.#limits = limits
+    this.#meter = meter
   }
 
   /** A connection from `address` that has not logged in; throws TOO_MANY_CONNECTIONS and counts nothing then. */
   arrive(address: string): void {
     const connections = this.#addresses.get(address) ?? 0
-    if (this.#waiting >= this.#limits.CONNECTIONS_WAITING) throw fail('TOO_MANY_CONNECTIONS', 'waiting to log in')
-    if (connections >= this.#limits.CONNECTIONS_PER_ADDRESS) throw fail('TOO_MANY_CONNECTIONS', 'from this address')
+    if (this.#waiting >= this.#limits.CONNECTIONS_WAITING) throw this.#refuse('waiting', 'waiting to log in')
+    if (connections >= this.#limits.CONNECTIONS_PER_ADDRESS) throw this.#refuse('address', 'from this address')
     this.#waiting++
     this.#addresses.set(address, connections + 1)
   }
@@ -67,11 +70,16 @@ export class Quotas {
   /** One that arrived logs in; throws TOO_MANY_CONNECTIONS. Returns the user's rate. */
   login(user: string): Rate {
     const known = this.#users.get(user) ?? { connections: 0, rate: new Rate(this.#limits.SENDS_PER_SECOND) }
-    if (known.connections >= this.#limits.CONNECTIONS_PER_USER) throw fail('TOO_MANY_CONNECTIONS', 'of this user')
+    if (known.connections >= this.#limits.CONNECTIONS_PER_USER) throw this.#refuse('user', 'of this user')
     known.connections++
     this.#users.set(user, known)
     this.#waiting--
     return known.rate
+  }
+
+  #refuse(reason: string, detail: string): HoofbeatError {
+    this.#meter.add('refused', 1, reason)
+    return fail('TOO_MANY_CONNECTIONS', detail)
   }
 
   /** One that arrived has gone; `user` if it had logged in. */

@@ -36,6 +36,11 @@ const sent = ['CONNECTED', 'MESSAGE', 'RECEIPT', 'ERROR']
 
 const counters: Record<Counter, CounterSpec> = {
   connections: { name: 'connections_total', help: 'Connections accepted' },
+  refused: {
+    name: 'refused_total',
+    help: 'Connections that were refused: too many, of an origin that may not, or against HTTP or WebSocket',
+    by: { label: 'reason', values: ['user', 'address', 'waiting', 'origin', 'http', 'websocket'] },
+  },
   framesIn: { name: 'frames_in_total', help: 'Frames received', by: { label: 'command', values: received } },
   framesOut: { name: 'frames_out_total', help: 'Frames sent', by: { label: 'command', values: sent } },
   deliveries: { name: 'deliveries_total', help: 'Messages delivered to subscriptions' },

@@ -1,6 +1,7 @@
-/** Things that are counted. `label` is a command for frames, a code for errors. */
+/** Things that are counted. `label` is a command for frames, a code for errors, what there was too much of for refused. */
 export type Counter =
   | 'connections'
+  | 'refused'
   | 'framesIn'
   | 'framesOut'
   | 'deliveries'

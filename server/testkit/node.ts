@@ -96,7 +96,7 @@ export const startBridge = async (
   const { meter } = metrics
   const node = new Node({ config, log: log.port, access: openAccess().port, meter, logger, version: '0.0.0', ...parts })
   const app = buildHttp({ config, logger })
-  await app.register(webSocketRoutes, { node, maxPayload: 2 ** 21, mayConnect: () => true })
+  await app.register(webSocketRoutes, { node, meter, maxPayload: 2 ** 21, mayConnect: () => true })
   metrics.routes(app)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const stomp = tcpServer(node)

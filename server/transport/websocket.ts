@@ -4,6 +4,7 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Node } from '../connection/node.ts'
+import type { Meter } from '../ports/meter.ts'
 import type { Transport } from '../connection/transport.ts'
 import type { Framing } from '../stomp/framing.ts'
 import { unacknowledged } from './send-queues.ts'
@@ -14,6 +15,7 @@ const BINARY = 0x82
 
 export interface WebSocketOptions {
   readonly node: Node
+  readonly meter: Meter
   /** The largest WebSocket message taken, bytes; a larger one closes with 1009. */
   readonly maxPayload: number
   /** Whether a page of this Origin may connect to a node asked for as this Host. */
@@ -23,6 +25,11 @@ export interface WebSocketOptions {
 const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promise<void> => {
   /** The answer that Node prepares for each request, until the request has become a WebSocket. */
   const answers = new WeakMap<IncomingMessage, ServerResponse>()
+  // What ws found wrong it has answered with a Close frame. One listener for all of them.
+  const onError = function (this: WebSocket, error: Error): void {
+    if ('code' in error && String(error.code).startsWith('WS_ERR_')) options.meter.add('refused', 1, 'websocket')
+    this.terminate()
+  }
   await app.register(websocket, {
     options: {
       maxPayload: options.maxPayload,
@@ -41,14 +48,15 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
   app.route({
     method: 'GET',
     url: '/ws',
-    preValidation: async (request, reply) => {
+    preValidation: (request, reply, done) => {
       answers.set(request.raw, reply.raw)
       const { origin, host } = request.headers
       // Node insists on it in other requests only.
-      if (host === undefined) return reply.code(400).send({ code: 'MISSING_HEADER', message: 'a handshake needs Host' })
-      if (origin !== undefined && !options.mayConnect(origin, host)) {
-        await reply.code(403).send({ code: 'FORBIDDEN', message: 'this origin may not connect: see ORIGINS' })
-      }
+      if (host === undefined) {
+        reply.code(400).send({ code: 'MISSING_HEADER', message: 'a handshake needs Host' })
+      } else if (origin !== undefined && !options.mayConnect(origin, host)) {
+        reply.code(403).send({ code: 'FORBIDDEN', message: 'this origin may not connect: see ORIGINS' })
+      } else done()
     },
     handler: async (_request, reply) => reply.code(426).header('upgrade', 'websocket').send(),
     wsHandler: (ws, request) => {
@@ -56,6 +64,7 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
       // What is left of the request would stay with the socket as long as that is there: more than all of a connection.
       answers.get(raw)!.detachSocket(raw.socket)
       ws.removeAllListeners('error')
+      ws.on('error', onError)
       accept(options.node, ws, raw.socket, ip)
     },
   })
@@ -79,13 +88,7 @@ const accept = (node: Node, ws: WebSocket, socket: Socket, address: string): voi
   socket.on('data', (chunk: Buffer) => connection.heard(chunk.length))
   socket.on('drain', () => connection.drained())
   ws.on('message', (data: Buffer) => connection.receive(data))
-  // What ws found wrong it has answered with a Close frame.
-  ws.on('error', terminate)
   ws.on('close', () => node.closed(connection))
-}
-
-function terminate(this: WebSocket): void {
-  this.terminate()
 }
 
 /**
