@@ -6,7 +6,9 @@ import type { Cut } from './peer.ts'
 /** Something that one client does. What it refers to (a room, a message to acknowledge) is looked up when it is done. */
 export type Act =
   | SendingAct
-  | { readonly kind: 'pause' | 'leave' | 'vanish' }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'vanish' }
   | { readonly kind: 'knock'; readonly bytes: string }
 
 /** What comes to bytes on the client's own connection. */
@@ -428,7 +430,7 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: disconnect },
   {
     weight: 2,
-    arbitrary: pick('pause', 'leave', 'vanish').map(kind => ({ kind: kind as 'pause' | 'leave' | 'vanish' })),
+    arbitrary: pick<Act>({ kind: 'pause' }, { kind: 'leave' }, { kind: 'vanish' }),
   },
   { weight: 2, arbitrary: hellos.map(bytes => ({ kind: 'knock' as const, bytes })) },
 )

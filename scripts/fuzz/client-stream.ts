@@ -97,6 +97,7 @@ const readHead = (bytes: Buffer, start: number, version: Version | undefined, li
       codes.add('UNKNOWN_COMMAND')
       certain = true
       if (line.includes(NUL)) codes.add('BAD_HEADER')
+      if (!isUtf8(line)) codes.add('BAD_ENCODING')
       lines.push(line)
     } else {
       lines.push(line)

@@ -86,20 +86,12 @@ export class FuzzClient {
 
   /** Does what can be done of `act` now. */
   async act(act: Act): Promise<void> {
-    switch (act.kind) {
-      case 'pause':
-        return this.#peer.pause(true)
-      case 'knock':
-        return this.#knock(Buffer.from(act.bytes, 'latin1'))
-      case 'vanish':
-        return this.alive ? this.#giveUp() : undefined
-      case 'leave':
-        return this.alive ? this.#leave() : undefined
-      default: {
-        const bytes = this.#bytesOf(act)
-        if (bytes) await this.#send(bytes)
-      }
-    }
+    if (act.kind === 'pause') return this.#peer.pause(true)
+    if (act.kind === 'knock') return this.#knock(Buffer.from(act.bytes, 'latin1'))
+    if (act.kind === 'vanish') return this.alive ? this.#giveUp() : undefined
+    if (act.kind === 'leave') return this.alive ? this.#leave() : undefined
+    const bytes = this.#bytesOf(act)
+    if (bytes) await this.#send(bytes)
   }
 
   async #send(bytes: Buffer): Promise<void> {

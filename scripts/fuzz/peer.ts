@@ -23,7 +23,7 @@ export interface Cut {
   readonly pings: boolean
 }
 
-export const uncut: Cut = { sizes: [], drip: false, text: true, fragments: false, pings: false }
+const uncut: Cut = { sizes: [], drip: false, text: true, fragments: false, pings: false }
 
 const pieces = (bytes: Buffer, sizes: readonly number[], most = Infinity): Buffer[] => {
   const list: Buffer[] = []
@@ -36,7 +36,7 @@ const pieces = (bytes: Buffer, sizes: readonly number[], most = Infinity): Buffe
 }
 
 /** A client's WebSocket frame (RFC 6455, 5.2), masked. */
-export const maskedFrame = (first: number, payload: Buffer): Buffer => {
+const maskedFrame = (first: number, payload: Buffer): Buffer => {
   const short = payload.length < 126
   const frame = Buffer.allocUnsafe((short ? 6 : 8) + payload.length)
   frame[0] = first
