@@ -84,7 +84,7 @@ const measuredSection = (found: readonly Recorded[], fanOut: Recorded): string =
   return [
     `${machine}. ${at.slice(0, 10)}, medians of ${runs} runs (and their range); bodies of 200 bytes.`,
     `![Deliveries a second and latency over the number of subscribers](${PLOT})`,
-    `${table(fanOutRows(fanOut.measured as FanOut))}\n`,
+    table(fanOutRows(fanOut.measured as FanOut)),
     'In brackets: CPU seconds of the server for a million deliveries. “≥”: the load generator was at its limit.',
     table(rows),
   ].join('\n\n')
