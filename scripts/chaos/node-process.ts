@@ -101,10 +101,12 @@ export class NodeProcess implements Target {
     await new Promise<void>(resolve => this.#file.end(resolve))
   }
 
-  /** What the process uses: MiB of memory now, seconds of CPU since it was started. */
-  async usage(): Promise<{ memory: number; cpu: number }> {
+  /** What the process uses: MiB of memory now, seconds of CPU since it was started. Undefined: there is none. */
+  async usage(): Promise<{ memory: number; cpu: number } | undefined> {
+    const pid = this.#child?.pid
+    if (pid === undefined) return undefined
     const [status, stat] = await Promise.all(
-      ['status', 'stat'].map(file => readFile(`/proc/${this.#child?.pid}/${file}`, 'utf8').catch(() => '')),
+      ['status', 'stat'].map(file => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')),
     )
     const kib = Number(/^VmRSS:\s+(\d+)/m.exec(status ?? '')?.[1])
     const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ')

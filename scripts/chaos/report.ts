@@ -44,8 +44,9 @@ const listed = (counts: readonly [string, number][]): string =>
 export const usageOf = (nodes: readonly NodeProcess[]): Promise<string[]> =>
   Promise.all(
     nodes.map(async node => {
-      const { memory, cpu } = await node.usage()
-      return `${node.name}: ${memory.toFixed(0)} MiB, ${cpu.toFixed(0)} s of CPU since its last start`
+      const used = await node.usage()
+      if (!used) return `${node.name} does not run`
+      return `${node.name}: ${used.memory.toFixed(0)} MiB, ${used.cpu.toFixed(0)} s of CPU since its last start`
     }),
   )
 
