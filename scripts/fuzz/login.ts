@@ -19,7 +19,7 @@ export const expectLogin = (bytes: Buffer, limits: Limits): LoginAnswer => {
   const offered = (headers.get('accept-version') ?? '1.0').split(',').map(version => version.trim())
   const version = VERSIONS.findLast(each => offered.includes(each))
   if (version === undefined) codes.add('UNSUPPORTED_VERSION')
-  if (!/^\d+,\d+$/.test(headers.get('heart-beat') ?? '0,0')) codes.add('BAD_HEADER')
+  if (version !== '1.0' && !/^\d+,\d+$/.test(headers.get('heart-beat') ?? '0,0')) codes.add('BAD_HEADER')
   const user = (headers.get('login') ?? '').trim() || 'anonymous'
   if ([...user].length > 128 || /\p{Cc}/u.test(user)) codes.add('BAD_CREDENTIALS')
   return codes.size > 0 ? { kind: 'refused', codes } : { kind: 'connected', version: version!, user }

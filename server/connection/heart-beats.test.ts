@@ -17,9 +17,17 @@ wire(
     probe.send('CONNECT', { 'accept-version': '1.2' })
     t.equal((await probe.next('CONNECTED')).headers['heart-beat'], '200,200')
     const zero = await Probe.connect(t, transport, node, { 'heart-beat': '0,0' })
+    const old: Probe[] = []
+    for (const header of ['1,200', 'nonsense']) {
+      old.push(await Probe.connect(t, transport, node, { 'accept-version': '1.0', 'heart-beat': header }))
+    }
     const beating = await Probe.connect(t, transport, node, { 'heart-beat': '0,200' })
     await beating.when(() => beating.beats >= 5, 'five heart-beats')
     t.same([probe.beats, zero.beats], [0, 0])
+    for (const each of old) {
+      await each.request('BEGIN', { transaction: 'nothing was promised in 1.0' })
+      t.equal(each.beats, 0)
+    }
     await probe.request('BEGIN', { transaction: 'still there' })
   },
 )

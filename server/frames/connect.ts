@@ -6,7 +6,9 @@ import { DONE, type FrameHandler } from './connection.ts'
 /** CONNECT, STOMP: agrees on version and heart-beat, finds out who it is, answers CONNECTED. */
 export const connect: FrameHandler = async (connection, frame) => {
   const version = chooseVersion(frame.headers.get('accept-version'))
-  const heartBeat = negotiate(frame.headers.get('heart-beat'), connection.around.config.HEART_BEAT)
+  // 1.0 has no heart-beats: there it is a header like any other.
+  const offered = version === '1.0' ? undefined : frame.headers.get('heart-beat')
+  const heartBeat = negotiate(offered, connection.around.config.HEART_BEAT)
   const identity = await connection.around.access.authenticate(credentialsOf(frame))
   connection.login({ version, identity, heartBeat })
   return DONE
