@@ -34,12 +34,14 @@ interface Course {
   readonly names: readonly Name[]
 }
 
-/** All contestants in turn, as often as there are runs. One-send comes first: the others are also tried at half of what it does. */
+/** All contestants in turn, as often as there are runs. The bare limits come first: the others are also tried at half of what
+ * those do. */
 export const race = async (bench: Bench, { shape, calm, names }: Course): Promise<Results> => {
   const { runs, seconds } = bench.options
   const results = new Map<Name, FanOutResult[]>(names.map(name => [name, []]))
   for (let run = 0; run < runs; run++) {
     let half: number | 'half' = 'half'
+    let busy: number | 'half' = 'half'
     for (const name of names) {
       const before = results.get(name)!.at(-1)?.maximum?.offered
       const contestant = await bench.open(name)
@@ -52,12 +54,14 @@ export const race = async (bench: Bench, { shape, calm, names }: Course): Promis
         steps: [
           ...(calm ? [{ name: 'calm', perSecond: CALM, seconds: bench.options.quick ? 3 : 4 }] : []),
           { name: 'half', perSecond: half, seconds },
+          { name: 'busy', perSecond: busy, seconds },
         ],
       }
       const result = await bench.generate('fan-out', plan)
       await contestant.stop()
       results.get(name)!.push(result)
       if (name === 'one-send' && result.maximum) half = result.maximum.perSecond / 2
+      if (name === 'gathered' && result.maximum) busy = result.maximum.perSecond / 2
       bench.say(progress(shape, run, name, result))
     }
   }
@@ -81,9 +85,9 @@ const progress = ({ rooms, subscribers }: Shape, run: number, name: Name, { maxi
 export const maxima = (results: Results, name: Name): number[] =>
   (results.get(name) ?? []).map(({ maximum }) => maximum?.perSecond ?? NaN)
 
-/** Deliveries for a second of the server's CPU, at its maximum. */
+/** Deliveries for a second of the server's CPU, at half of what gathered can do. */
 const economies = (results: Results, name: Name): number[] =>
-  (results.get(name) ?? []).map(({ maximum }) => 1e6 / (maximum?.cpuPerMillion ?? NaN))
+  (results.get(name) ?? []).map(({ steps }) => 1e6 / (steps['busy']?.cpuPerMillion ?? NaN))
 
 const figures = (results: Results, name: Name, step: 'calm' | 'half', of: 'p50' | 'cpu'): number[] =>
   (results.get(name) ?? []).map(({ steps }) =>
@@ -103,8 +107,9 @@ export const rowsOf = (results: Results): Row[] =>
       'p50 ms': figure(({ latency }) => latency.p50),
       'p99 ms': figure(({ latency }) => latency.p99),
       'CPU-s a million': figure(({ cpuPerMillion }) => cpuPerMillion),
-      'at half of one-send': shown(spreadOf(figures(results, name, 'half', 'cpu'))),
-      'p50 ms there': shown(spreadOf(figures(results, name, 'half', 'p50'))),
+      'CPU-s at half of one-send': shown(spreadOf(figures(results, name, 'half', 'cpu'))),
+      'CPU-s at half of gathered': shown(spreadOf(economies(results, name).map(economy => 1e6 / economy))),
+      'p50 ms at half of one-send': shown(spreadOf(figures(results, name, 'half', 'p50'))),
       'p50 ms at 1,000/s': shown(spreadOf(figures(results, name, 'calm', 'p50'))),
       'bytes': digits(runs[0]?.bytesPerDelivery ?? NaN),
       'generator': `${digits(Math.max(...some.map(each => (each?.load ?? 0) * 100)))} %`,
@@ -124,7 +129,11 @@ const targetsOf = (results: Results, subscribers: number): Target[] => {
     const perCpu = ratioOf(economies(results, 'embedded'), economies(results, 'gathered'))
     targets.push(
       limited
-        ? atLeast(`${what}, embedded : ws gathered, deliveries a CPU-second (the generator was the limit)`, perCpu, 0.7)
+        ? atLeast(
+            `${what}, embedded : ws gathered, deliveries a CPU-second at the same rate (the generator was the limit)`,
+            perCpu,
+            0.7,
+          )
         : atLeast(`${what}, embedded : ws gathered`, ratio, 0.7),
     )
   }
