@@ -33,10 +33,10 @@ const printing = (t: Test) => {
 void t.test('a fleet through some faults of every sort: no promise is broken', async t => {
   const { print, show } = printing(t)
   const seed = String(randomInt(1, 1_000_000))
-  const durations = { away: [200, 1_500], stopped: [1_000, 3_000] } as const
+  const durations = { away: [200, 1_000], stopped: [1_000, 2_000] } as const
   const { held, tally } = await runFleet({
     seed,
-    cycles: 3,
+    cycles: 2,
     crowd: CROWD,
     durations,
     logTimeout: 2_000,
