@@ -5,7 +5,8 @@ export const SKIPPED = new Error('earlier work of this connection was refused')
 
 /** A connection's work, in order for each room; rooms do not wait for each other. Once some is refused, no more is done. */
 export class Lanes {
-  readonly #last = new Map<RoomId, Promise<unknown>>()
+  /** There only while there is work: most connections wait most of the time. */
+  #last: Map<RoomId, Promise<unknown>> | undefined
   #refused = false
 
   /**
@@ -13,7 +14,7 @@ export class Lanes {
    * of any room was refused.
    */
   run<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T> {
-    const before = this.#last.get(room)
+    const before = this.#last?.get(room)
     const result = before ? before.then(() => this.#do(work)) : this.#do(work)
     if (!(result instanceof Promise)) return result
     // What follows must not begin before the refusal has got to the client.
@@ -21,9 +22,15 @@ export class Lanes {
       () => {},
       () => this.refuse(),
     )
+    this.#last ??= new Map()
     this.#last.set(room, lane)
-    void lane.then(() => this.#last.get(room) === lane && this.#last.delete(room))
+    void lane.then(() => this.#left(room, lane))
     return result
+  }
+
+  #left(room: RoomId, lane: Promise<unknown>): void {
+    if (this.#last?.get(room) === lane) this.#last.delete(room)
+    if (this.#last?.size === 0) this.#last = undefined
   }
 
   #do<T>(work: () => T | Promise<T>): T | Promise<T> {

@@ -17,8 +17,8 @@ export class Outbox implements Outlet {
   readonly #highWater: number
   #parts: Buffer[] = []
   #bytes = 0
-  /** Those of the parts that are no MESSAGE frames. */
-  readonly #answers = new Set<Buffer>()
+  /** Those of the parts that are no MESSAGE frames; absent where there are none, as most of the time. */
+  #answers: Set<Buffer> | undefined
   #answerBytes = 0
   #scheduled = false
   #listeners: (() => void)[] = []
@@ -65,6 +65,7 @@ export class Outbox implements Outlet {
 
   /** Takes a frame that is no MESSAGE: it is never dropped. */
   answer(bytes: Buffer): void {
+    this.#answers ??= new Set()
     this.#answers.add(bytes)
     this.#answerBytes += bytes.length
     this.#add(bytes)
@@ -83,7 +84,7 @@ export class Outbox implements Outlet {
 
   /** Drops the MESSAGE frames that wait. */
   dropMessages(): void {
-    this.#parts = this.#parts.filter(part => this.#answers.has(part))
+    this.#parts = this.#parts.filter(part => this.#answers?.has(part))
     this.#bytes = this.#parts.reduce((sum, part) => sum + part.length, 0)
   }
 
@@ -123,15 +124,18 @@ export class Outbox implements Outlet {
     let to = at + 1
     let length = parts[at]!.length
     while (to < parts.length && length + parts[to]!.length <= WRITE_BYTES) length += parts[to++]!.length
-    for (let i = at; i < to && this.#answers.size > 0; i++) {
-      if (this.#answers.delete(parts[i]!)) this.#answerBytes -= parts[i]!.length
-    }
+    if (this.#answers) this.#answered(this.#answers, parts, at, to)
     const piece = to === at + 1 ? parts[at]! : this.#turn.join(parts.slice(at, to), length)
     this.#transport.write(piece)
     this.#bytes -= length
     this.#meter.add('bytesOut', length)
     this.lastWrite = this.progress = Date.now()
     return to
+  }
+
+  #answered(answers: Set<Buffer>, parts: readonly Buffer[], from: number, to: number): void {
+    for (let i = from; i < to; i++) if (answers.delete(parts[i]!)) this.#answerBytes -= parts[i]!.length
+    if (answers.size === 0) this.#answers = undefined
   }
 
   #call(): void {

@@ -16,6 +16,9 @@ export interface Outlet {
   whenOpen(listener: () => void): void
 }
 
+/** In ack mode auto nothing waits for an acknowledgement: one empty set for all. */
+const NONE: Set<string> = new Set()
+
 export interface SubscriptionOptions {
   readonly style: Style
   readonly outlet: Outlet
@@ -49,7 +52,7 @@ export class Subscription {
   /** Header lines that the next MESSAGE must carry: something was missed. */
   #notice = ''
   /** Ids of messages in flight, oldest first. */
-  readonly #unacked = new Set<string>()
+  readonly #unacked: Set<string>
   #lastAcked: Position | undefined
 
   readonly #onLeave: () => void
@@ -59,6 +62,7 @@ export class Subscription {
     this.epoch = room.epoch
     this.next = next
     this.options = options
+    this.#unacked = options.window === undefined ? NONE : new Set()
     this.#onLeave = onLeave
   }
 

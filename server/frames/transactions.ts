@@ -15,7 +15,8 @@ interface Transaction {
 
 /** The open transactions of one connection: SENDs and ACKs that take effect, in order, at COMMIT. */
 export class Transactions {
-  readonly #open = new Map<string, Transaction>()
+  /** Made when one is begun: few connections ever do. */
+  #open: Map<string, Transaction> | undefined
   readonly #most: number
   readonly #mostBytes: number
   #bytes = 0
@@ -26,6 +27,7 @@ export class Transactions {
   }
 
   begin(name: string): void {
+    this.#open ??= new Map()
     if (this.#open.has(name)) throw fail('DUPLICATE_TRANSACTION', name)
     if (this.#open.size >= this.#most) throw fail('TOO_MANY_TRANSACTIONS')
     this.#open.set(name, { sends: [], acks: [], bytes: 0 })
@@ -47,7 +49,7 @@ export class Transactions {
   /** Closes a transaction and returns what it held. */
   take(name: string): Transaction {
     const transaction = this.#find(name)
-    this.#open.delete(name)
+    this.#open?.delete(name)
     this.#bytes -= transaction.bytes
     return transaction
   }
@@ -59,7 +61,7 @@ export class Transactions {
   }
 
   #find(name: string): Transaction {
-    const transaction = this.#open.get(name)
+    const transaction = this.#open?.get(name)
     if (!transaction) throw fail('UNKNOWN_TRANSACTION', name)
     return transaction
   }

@@ -80,8 +80,9 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
       : fastify({ ...common, http: node })
   ) as FastifyInstance
 
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(security)
+    done()
   })
   app.setNotFoundHandler((_request, reply) => send(reply, 404))
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
