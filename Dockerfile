@@ -28,4 +28,4 @@ VOLUME /data
 EXPOSE 8080 61613
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "-e", "const tls = process.env.TLS_CERT; require(tls ? 'https' : 'http').get({ port: process.env.PORT || 8080, path: '/health/live', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
-CMD ["node", "server/main.ts"]
+CMD ["node", "--max-semi-space-size=8", "server/main.ts"]

@@ -12,7 +12,7 @@ help: ## say what there is
 
 start: ## a node and the chat page on http://localhost:8080; sets itself up, needs Node.js alone
 	@$(node) node scripts/page.ts
-	@exec $(node) node server/main.ts
+	@exec $(node) node --max-semi-space-size=8 server/main.ts
 
 test: ## all tests; installs and starts what they need, and stops it again
 	@$(node) node scripts/install.ts full
@@ -23,7 +23,7 @@ dev: ## the server and the page, both following changes of their source
 	@exec $(node) node scripts/dev.ts
 
 node: ## a node alone, on what is installed and built already
-	@exec $(node) node server/main.ts
+	@exec $(node) node --max-semi-space-size=8 server/main.ts
 
 fleet: ## NODES=3 nodes on one Kafka, from PORT=8080 and STOMP_PORT=61613 up
 	@$(node) node scripts/page.ts

@@ -10,6 +10,9 @@ import { fetch, KafkaError } from './wire.ts'
 import type { RoomAnswer } from './wire.ts'
 
 const MiB = 1024 * 1024
+/** What a reader who wants so many records asks the broker for, in bytes each: it may get fewer of larger ones. */
+const RECORD_BYTES = 1024
+const LEAST_BYTES = 64 * 1024
 /** Of a fetch's session: there is none. */
 const NO_SESSION = { sessionId: 0, sessionEpoch: -1, forgotten: [] }
 
@@ -30,7 +33,8 @@ export class Reader {
     return this.#cluster.patiently(async () => {
       const place = await this.#places.of(room)
       for (let at = from; ;) {
-        const answer = await this.#fetch(place, at)
+        const bytes = Math.min(MiB, Math.max(LEAST_BYTES, limit * RECORD_BYTES))
+        const answer = await this.#fetch(place, at, bytes)
         if (!answer) {
           const { first, next } = await this.#places.bounds(place)
           if (at > next) return []
@@ -84,11 +88,11 @@ export class Reader {
   }
 
   /** One try; undefined where `from` is out of range. */
-  async #fetch(place: Place, from: Offset): Promise<RoomAnswer | undefined> {
-    const wanted = [{ id: place.id, from, bytes: MiB }]
+  async #fetch(place: Place, from: Offset, bytes = MiB): Promise<RoomAnswer | undefined> {
+    const wanted = [{ id: place.id, from, bytes }]
     try {
       const link = this.#cluster.link(place.leader, 'read')
-      const { errorCode, rooms } = await link.call(fetch, { ...NO_SESSION, wait: 0, bytes: MiB, wanted })
+      const { errorCode, rooms } = await link.call(fetch, { ...NO_SESSION, wait: 0, bytes, wanted })
       const answer = rooms[0]
       if (answer?.errorCode === KafkaError.OFFSET_OUT_OF_RANGE) return undefined
       if (!answer || answer.errorCode !== KafkaError.NONE) throw notYet(place.topic, answer?.errorCode ?? errorCode)

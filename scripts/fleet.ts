@@ -1,5 +1,5 @@
 import { Admin } from '@platformatic/kafka'
-import { ended, launch, runScript, ScriptError, showLines } from './launch.ts'
+import { ended, launch, nodeArgs, runScript, ScriptError, showLines } from './launch.ts'
 
 const LOCAL = '127.0.0.1:9092'
 
@@ -36,7 +36,7 @@ await runScript(async () => {
   const codes = Array.from({ length: nodes }, async (_, index) => {
     const name = `node ${String(index + 1).padStart(String(nodes).length)}`
     const ports = { PORT: String(port + index), STOMP_PORT: String(stompPort && stompPort + index) }
-    const node = launch('node', ['server/main.ts'], { env: { ...kafka, ...ports }, output: 'kept' })
+    const node = launch('node', nodeArgs, { env: { ...kafka, ...ports }, output: 'kept' })
     showLines(node, name)
     const code = await ended(node)
     process.stdout.write(`${name} | ended (exit code ${code})\n`)

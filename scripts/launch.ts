@@ -7,6 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 export const root: string = join(import.meta.dirname, '..')
 
+/**
+ * The arguments for Node.js that run a node. A crowd that connects lets the young generation of the heap grow to over 100 MiB,
+ * and it stays so; with 3 x 8 MiB a node is as fast.
+ */
+export const nodeArgs: readonly string[] = ['--max-semi-space-size=8', join(root, 'server/main.ts')]
+
 /** Ends a script with exit code 1 and this one line, which says what is wrong and what to do. */
 export class ScriptError extends Error {
   override readonly name = 'ScriptError'

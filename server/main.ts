@@ -188,8 +188,8 @@ const ONE_SIGNAL_MS = 1_000
 
 const run = async (): Promise<void> => {
   const config = readConfig(process.env)
-  // Lines that come while others are being written go out together; at the exit the last ones are waited for.
-  const logger = pino({ level: config.LOG_LEVEL }, destination({ sync: false }))
+  // A line may wait 100 ms for others to be written with; at the exit all are waited for.
+  const logger = pino({ level: config.LOG_LEVEL }, destination({ sync: false, minLength: 8192, periodicFlush: 100 }))
   const running = await start(config, logger)
   let code = 0
   let stopping: number | undefined

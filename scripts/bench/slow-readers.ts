@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openNarrows, type Narrows } from '../../server/testkit/narrows.ts'
-import { runScript, ScriptError } from '../launch.ts'
+import { nodeArgs, runScript, ScriptError } from '../launch.ts'
 import { freePort } from '../services/process.ts'
 import { Client } from './load/client.ts'
 import { startServer, type ServerProcess } from './servers/process.ts'
@@ -157,7 +157,7 @@ const measure = async (node: ServerProcess, ports: Ports, slow: number): Promise
 
 const round = async (slow: number, scratch: string): Promise<number> => {
   const stompPort = await freePort(new Set())
-  const node = await startServer(['server/main.ts'], {
+  const node = await startServer(nodeArgs, {
     PORT: '0',
     STOMP_PORT: String(stompPort),
     DATA_DIR: await mkdtemp(join(scratch, 'data-')),

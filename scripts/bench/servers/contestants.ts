@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root } from '../../launch.ts'
+import { nodeArgs } from '../../launch.ts'
 import type { Endpoint } from '../load/client.ts'
 import { startServer } from './process.ts'
 
@@ -56,7 +56,7 @@ export const startNode = async ({ brokers, env = {}, flags = [], dies }: NodeOpt
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-'))
   const log = brokers ? { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1' } : { DATA_DIR: folder }
   const all = { ...LIMITS, ...log, PORT: '0', STOMP_PORT: '0', ...env }
-  const { pid, port, stop } = await startServer([...flags, join(root, 'server/main.ts')], all, dies)
+  const { pid, port, stop } = await startServer([...flags, ...nodeArgs], all, dies)
   return {
     ...ours,
     pid,
