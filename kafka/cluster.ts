@@ -18,7 +18,7 @@ export interface ClusterOptions extends Omit<LinkOptions, 'host' | 'port'> {
   readonly logger: Logger
 }
 /** What a link is for: a broker answers the requests of one link one by one. */
-export type Purpose = 'ask' | 'read' | 'write' | 'retry' | 'fence' | 'tail' | 'join'
+export type Purpose = 'ask' | 'read' | 'write' | 'retry' | 'fence' | `tail ${number}` | 'join'
 /** A topic as the cluster has it. */
 export interface Listing {
   /** hex */

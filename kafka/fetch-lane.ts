@@ -26,8 +26,9 @@ const ROOM_BYTES = 512 * 1024
 const LAST_EPOCH = 0x7fffffff
 
 /**
- * Reads all rooms that one broker leads and somebody here follows: one poll for all of them, on a session, in which the
- * broker remembers the rooms, so that a poll tells only what has changed. Idle rooms cost nothing.
+ * Reads rooms that one broker leads and somebody here follows: one poll for all of them, on a session, in which the
+ * broker remembers the rooms, so that a poll tells only what has changed. Idle rooms cost us nothing, but with every
+ * answer the broker looks at each room of the session.
  */
 export class FetchLane {
   readonly #options: LaneOptions
@@ -46,6 +47,11 @@ export class FetchLane {
 
   constructor(options: LaneOptions) {
     this.#options = options
+  }
+
+  /** How many rooms it reads. */
+  get size(): number {
+    return this.#rooms.size
   }
 
   /** Follows a room from its position on; also after the position was set back. */

@@ -124,17 +124,20 @@ export class Places {
     return bounds
   }
 
+  /** Where the log of the room ends. */
+  async end(place: Place): Promise<Offset> {
+    const [next] = await this.#asked(place, Promise.all([this.#offset(place, LATEST), this.#lead(place)]))
+    this.reaches(place, next)
+    this.shown(place, next)
+    return next
+  }
+
   /** The same as the leader has it, also where it has not got all that was shown. */
   async measure(place: Place): Promise<Bounds> {
-    try {
-      // Offsets are asked for by name, so somebody has to say whether the name still means this life of the room.
-      const offsets = Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST)])
-      const [[first, next]] = await Promise.all([offsets, this.#lead(place)])
-      return { epoch: place.id, first, next: first > next ? first : next }
-    } catch (error) {
-      this.lost(place)
-      throw error
-    }
+    // Offsets are asked for by name, so somebody has to say whether the name still means this life of the room.
+    const asking = Promise.all([this.#offset(place, EARLIEST), this.#offset(place, LATEST), this.#lead(place)])
+    const [first, next] = await this.#asked(place, asking)
+    return { epoch: place.id, first, next: first > next ? first : next }
   }
 
   /** The offset of the first record of `time` (epoch ms) or later; where there is none, of the first that comes. */
@@ -147,6 +150,15 @@ export class Places {
       throw offset
     }
     return offset! < 0n ? (await this.bounds(place)).next : offset!
+  }
+
+  async #asked<T>(place: Place, asking: Promise<T>): Promise<T> {
+    try {
+      return await asking
+    } catch (error) {
+      this.lost(place)
+      throw error
+    }
   }
 
   #offset({ leader, topic }: Place, timestamp: bigint): Promise<Offset> {

@@ -176,7 +176,7 @@ void t.test('a session that the broker has given up begins anew', async t => {
     const polled: (() => void)[] = []
     const lane = new FetchLane({
       async fetch(on, query) {
-        const answer = await cluster.link(place.leader, on).call(fetch, query)
+        const answer = await cluster.link(place.leader, on === 'tail' ? 'tail 0' : on).call(fetch, query)
         sessions.add(answer.sessionId)
         for (const each of polled.splice(0)) each()
         return answer

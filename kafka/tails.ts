@@ -7,6 +7,9 @@ import { FollowedRoom } from './followed-room.ts'
 import type { Place, Places } from './places.ts'
 import { fetch, KafkaError } from './wire.ts'
 
+/** A record wakes the poll of its lane, and the broker then looks at all rooms of that lane: at no more than so many. */
+const ROOMS_A_LANE = 100
+
 /** How often, without any sign of trouble, it is checked that rooms are still where we read them. ms */
 const PLACE_HOLDS = 30_000
 
@@ -16,7 +19,8 @@ export class Tails {
   readonly #places: Places
   readonly #logger: Logger
   readonly #rooms = new Map<RoomId, FollowedRoom>()
-  readonly #lanes = new Map<number, FetchLane>()
+  /** By broker. */
+  readonly #lanes = new Map<number, FetchLane[]>()
   #checking: NodeJS.Timeout | undefined
   #closed = false
 
@@ -30,9 +34,8 @@ export class Tails {
   tail(room: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
     return this.#cluster.patiently(async () => {
       const place = await this.#places.of(room)
-      const { first, next: end } = await this.#places.bounds(place)
+      const start = from === 'end' ? await this.#places.end(place) : await this.#startAt(place, from)
       if (this.#closed) throw fail('LOG_UNAVAILABLE', 'this node is closing')
-      const start = from === 'end' ? end : from < first || from > end ? first : from
       const followed = this.#follow(place, start)
       const follower = followed.follow(sink, start)
       const stop = (): void => {
@@ -41,6 +44,11 @@ export class Tails {
       }
       return { epoch: place.id, next: start, stop }
     })
+  }
+
+  async #startAt(place: Place, from: Offset): Promise<Offset> {
+    const { first, next } = await this.#places.bounds(place)
+    return from < first || from > next ? first : from
   }
 
   /** The room has been removed. */
@@ -71,7 +79,7 @@ export class Tails {
     return followed
   }
 
-  /** Has the room read by the lane of its leader. */
+  /** Has the room read by a lane of its leader. */
   #assign(followed: FollowedRoom): void {
     const { leader: broker } = followed.place
     if (followed.lane?.broker === broker) return
@@ -82,14 +90,16 @@ export class Tails {
   }
 
   #laneOf(broker: number): FetchLane {
-    let lane = this.#lanes.get(broker)
-    if (!lane) {
-      lane = new FetchLane({
-        fetch: async (on, query) => this.#cluster.link(broker, on).call(fetch, query),
-        broken: failures => this.#broken(broker, failures),
-      })
-      this.#lanes.set(broker, lane)
-    }
+    const lanes = this.#lanes.get(broker) ?? []
+    this.#lanes.set(broker, lanes)
+    const free = lanes.find(({ size }) => size < ROOMS_A_LANE)
+    if (free) return free
+    const tail = `tail ${lanes.length}` as const
+    const lane = new FetchLane({
+      fetch: async (on, query) => this.#cluster.link(broker, on === 'tail' ? tail : on).call(fetch, query),
+      broken: failures => this.#broken(lane, failures),
+    })
+    lanes.push(lane)
     return lane
   }
 
@@ -108,10 +118,10 @@ export class Tails {
     followed.end(error)
   }
 
-  /** A broker does not answer. Its rooms may be elsewhere by now; those that are not wait for it. */
-  async #broken(broker: number, failures: number): Promise<void> {
+  /** A broker does not answer. The lane's rooms may be elsewhere by now; those that are not wait for it. */
+  async #broken(reads: FetchLane, failures: number): Promise<void> {
     await this.#cluster.backOff(failures)
-    await this.#check(Array.from(this.#rooms.values()).filter(({ lane }) => lane?.broker === broker))
+    await this.#check(Array.from(this.#rooms.values()).filter(({ lane }) => lane?.reads === reads))
   }
 
   /** Asks where these rooms are, and moves those that are somewhere else. */

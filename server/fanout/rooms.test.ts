@@ -27,6 +27,29 @@ void t.test('auto: the first to ask makes a room; it is known from then on until
   t.equal(log.counts.create, 1)
 })
 
+void t.test(
+  'work in a room: what is there is not asked for, what is not there is made, and nothing is made in vain',
+  async t => {
+    const log = new ModelLog()
+    const rooms = new Rooms(log, 'auto')
+    const work = () => log.tail('room', 'end', { records() {}, end() {} })
+    t.equal(await code(rooms.within('room', work, no)), 'TOO_MANY_ROOMS')
+    t.equal(rooms.has('room'), false)
+    await rooms.within('room', work, yes)
+    t.equal(rooms.has('room'), true)
+    t.equal(log.counts.create, 1)
+    rooms.forget('room')
+    await rooms.within('room', work, no)
+    t.equal(rooms.has('room'), true)
+    t.equal(log.counts.create, 1)
+    t.equal(await code(rooms.within('room', () => Promise.reject(fail('LOG_UNAVAILABLE')), yes)), 'LOG_UNAVAILABLE')
+    t.equal(
+      await code(new Rooms(log, 'declared').within('other', () => Promise.reject(fail('NO_SUCH_ROOM')), yes)),
+      'NO_SUCH_ROOM',
+    )
+  },
+)
+
 void t.test('declared: an unknown room is refused', async t => {
   const log = new ModelLog()
   const rooms = new Rooms(log, 'declared')

@@ -36,6 +36,23 @@ export class Rooms {
     this.#known.add(room)
   }
 
+  /**
+   * Does `work`, which rejects with NO_SUCH_ROOM where `room` does not exist; then the room is made, and it is done again.
+   * So a room that is there is not asked for twice. Rejects as `ensure` and `work` do.
+   */
+  async within<T>(room: RoomId, work: () => Promise<T>, mayMake: () => boolean): Promise<T> {
+    try {
+      const result = await work()
+      this.#known.add(room)
+      return result
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+    await this.#make(room, mayMake)
+    this.#known.add(room)
+    return work()
+  }
+
   /** Each is asked for itself: that one may not make the room does not refuse it to another. */
   async #make(room: RoomId, mayMake: () => boolean): Promise<void> {
     if (!this.#auto) throw fail('NO_SUCH_ROOM', room)
@@ -50,11 +67,13 @@ export class Rooms {
       await this.#log.bounds(room)
       return true
     } catch (error) {
-      if (error instanceof HoofbeatError && error.code === 'NO_SUCH_ROOM') return false
+      if (isMissing(error)) return false
       throw error
     }
   }
 }
+
+const isMissing = (error: unknown): boolean => error instanceof HoofbeatError && error.code === 'NO_SUCH_ROOM'
 
 const once = <T>(underWay: Map<RoomId, Promise<T>>, room: RoomId, begin: () => Promise<T>): Promise<T> => {
   let promise = underWay.get(room)

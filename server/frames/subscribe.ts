@@ -1,5 +1,6 @@
 import { fail } from '../errors.ts'
 import { parseDestination, parseMessageId } from '../fanout/destination.ts'
+import type { Subscribed as SubscribedTo } from '../fanout/hub.ts'
 import type { Start } from '../fanout/start.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
@@ -49,20 +50,21 @@ const join = async (connection: Connection, frame: Frame, join: Join): Promise<O
   const { room, id, mode, start, window, subscribed } = join
   const { access, hub, rooms, meter } = connection.around
   if (!(await access.mayRead(connection.identity, room))) throw fail('FORBIDDEN', `to read ${room}`)
-  if (!rooms.has(room)) await rooms.ensure(room, () => connection.mayMakeRoom())
   const acks = mode !== 'auto'
   // It may be gone: whoever comes next looks again.
   const forget = (): void => rooms.forget(room)
-  const joined = hub.subscribe(room, start, {
-    style: { version: connection.version, framing: connection.framing, subscription: id, acks },
-    outlet: connection.outlet,
-    meter,
-    ...(acks ? { window, cumulative: mode === 'client' } : {}),
-    onEnd: error => {
-      forget()
-      connection.fail(error)
-    },
-  })
+  const enter = (): Promise<SubscribedTo> =>
+    hub.subscribe(room, start, {
+      style: { version: connection.version, framing: connection.framing, subscription: id, acks },
+      outlet: connection.outlet,
+      meter,
+      ...(acks ? { window, cumulative: mode === 'client' } : {}),
+      onEnd: error => {
+        forget()
+        connection.fail(error)
+      },
+    })
+  const joined = rooms.within(room, enter, () => connection.mayMakeRoom())
   joined.catch(forget)
   const { subscription, recovered, first } = await joined
   if (subscribed.ended) subscription.end()
