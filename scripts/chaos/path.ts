@@ -16,6 +16,9 @@ export type Trouble =
 
 const CLEAR: Trouble = { is: 'clear' }
 
+/** Breaks a connection. One that was ended on this side cannot be reset: Node would never be done with it. */
+const reset = (socket: Socket): void => void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy())
+
 /** One direction of one connection: what comes from `source` goes on to `sink`, in order, when its time has come. */
 class Lane {
   readonly #source: Socket
@@ -29,7 +32,7 @@ class Lane {
     this.#sink = sink
     source.on('data', (chunk: Buffer) => {
       const wait = pass(chunk)
-      if (wait === 'cut') return void source.resetAndDestroy()
+      if (wait === 'cut') return reset(source)
       this.#waiting.push({ at: performance.now() + wait, chunk })
       this.#move()
     })
@@ -94,7 +97,7 @@ export class Path {
 
   /** Breaks every connection that is on it. */
   cut(): void {
-    for (const client of this.#lanes.keys()) client.resetAndDestroy()
+    for (const client of this.#lanes.keys()) reset(client)
   }
 
   async close(): Promise<void> {
