@@ -42,6 +42,8 @@ const numbers: Partial<Record<ConfigKey, [standard: number, least: number, most:
   LOG_TIMEOUT: [15_000, 1_000, 600_000],
   LOG_QUEUE_BYTES: [64 * MiB, 2 * MiB, 4096 * MiB],
   IDEMPOTENCY_WINDOW: [600_000, 1_000, 86_400_000],
+  DATABASE_POOL: [10, 1, 1_000],
+  DATABASE_TIMEOUT: [5_000, 100, 600_000],
   ROOMS_MAX: [10_000, 1, 1_000_000],
   ROOMS_PER_MINUTE: [60, 1, 1_000_000],
   BODY_BYTES: [MiB, 1, MiB],
@@ -200,6 +202,20 @@ const texts: Partial<Record<ConfigKey, { standard?: string; good: string[]; bad:
       'redis://a b',
     ],
   },
+  DATABASE_URL: {
+    good: [
+      'postgres://127.0.0.1/chat',
+      'postgresql://ann:p%40ss@db.example.org:5433/chat?sslmode=require',
+      'postgres:///chat?host=/run/postgresql',
+    ],
+    bad: [
+      '127.0.0.1:5432',
+      'mysql://127.0.0.1/chat',
+      'postgres:127.0.0.1',
+      'postgres://a:x/chat',
+      'postgres://a b/chat',
+    ],
+  },
   JWT_SECRET: { good: ['x'.repeat(32), '비밀'.repeat(6)], bad: ['x'.repeat(31), '비밀'.repeat(5)] },
   JWT_JWKS_URL: {
     good: ['https://login.example.org/.well-known/jwks.json', 'http://127.0.0.1:8081/@/keys?x=y'],
@@ -251,12 +267,13 @@ void t.test('a bad value is told in one line, with its key, its value and what i
 
 void t.test('secrets are never shown', async t => {
   const secrets = Object.entries(keys).flatMap(([name, key]) => ('secret' in key ? [name] : []))
-  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'JWT_SECRET', 'JWT_JWKS_URL'])
+  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'DATABASE_URL', 'JWT_SECRET', 'JWT_JWKS_URL'])
   t.equal(refusal({ JWT_SECRET: 'hidden' }), 'JWT_SECRET=(not shown) is not allowed: it takes at least 32 bytes')
   const hidden = 'hidden'.repeat(6)
   const wrong: Env[] = [
     { KAFKA_SASL_PASSWORD: hidden },
     { REDIS_URL: `redis://:${hidden}@127.0.0.1:x` },
+    { DATABASE_URL: `postgres://ann:${hidden}@127.0.0.1:x/chat` },
     { ACCESS: 'token', JWT_SECRET: hidden, JWT_JWKS_URL: 'https://a/' },
     { ACCESS: 'token', JWT_JWKS_URL: `https://ann:${hidden}@127.0.0.1/keys` },
     { KAFKA_SASL_PASSWORD: hidden, JWT_SECRET: hidden, PORT: 'x' },

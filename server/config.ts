@@ -61,6 +61,12 @@ const redisUrl = (allowed: string): Key<string> => ({
   secret: true,
   parse: value => (/^rediss?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined),
 })
+/** Secret as a whole: it may have a password in it. */
+const databaseUrl = (allowed: string): Key<string> => ({
+  allowed,
+  secret: true,
+  parse: value => (/^postgres(ql)?:\/\//i.test(value) && URL.canParse(value) ? value : undefined),
+})
 
 /** As browsers write it: in lower case, without the port that goes without saying. */
 const readOrigin = (item: string): string | undefined => {
@@ -109,6 +115,10 @@ export const keys = {
   REDIS_URL: redisUrl(
     'redis://host:port or rediss://host:port, with user:password@ before the host where it is needed',
   ),
+
+  DATABASE_URL: databaseUrl('postgres://user:password@host:port/database'),
+  DATABASE_POOL: integer(10, 1, 1000, 'connections'),
+  DATABASE_TIMEOUT: integer(5_000, 100, 600_000, 'milliseconds'),
 
   ACCESS: { fallback: 'open', ...choice(['open', 'token']) },
   JWT_SECRET: secret('at least 32 bytes', 32),

@@ -133,6 +133,11 @@ export const errors = {
     advice: 'Connect again and repeat with the same idempotency-key.',
     retry: true,
   },
+  DATABASE_UNAVAILABLE: {
+    message: 'the database cannot be reached; whether a change was made is unknown',
+    advice: 'Try again; repeat what creates something with the same Idempotency-Key.',
+    retry: true,
+  },
   STALLED: {
     message: 'nothing could be written to this connection for too long',
     advice: 'Connect again with after:<last message-id> and read what comes.',

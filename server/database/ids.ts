@@ -1,0 +1,22 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/**
+ * 128 bits as 25 of `0-9 a-z`: letters of one case, and none that a room's name or a file's would have to escape. Equal in
+ * length, so that they sort as numbers do.
+ */
+const written = (bytes: Buffer): string =>
+  BigInt(`0x${bytes.toString('hex')}`)
+    .toString(36)
+    .padStart(25, '0')
+
+/** An id that nobody has had or can guess. */
+export const newId = (): string => written(randomBytes(16))
+
+/** The same id for the same parts, whatever their order: what two people share. `kind` keeps one use from another. */
+export const sharedId = (kind: string, ...parts: readonly string[]): string =>
+  written(
+    createHash('sha256')
+      .update(JSON.stringify([kind, ...parts.toSorted()]))
+      .digest()
+      .subarray(0, 16),
+  )

@@ -1,0 +1,20 @@
+import pg from 'pg'
+import { sql, type RawBuilder } from 'kysely'
+
+const INT8 = 20
+const BYTEA = 17
+export const TIMESTAMPTZ = 1184
+
+type Parser = (text: string) => unknown
+
+const parseTime = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date
+
+/** How values are read, by the number of their SQL type, where that is not as pg does it: on both kinds of database alike. */
+export const parsers: Readonly<Record<number, Parser>> = {
+  [INT8]: BigInt,
+  [TIMESTAMPTZ]: text => parseTime(text).getTime(),
+  [BYTEA]: pg.types.getTypeParser(BYTEA) as Parser,
+}
+
+/** A point in time (epoch ms) as SQL takes it. */
+export const at = (ms: number): RawBuilder<number> => sql<number>`${new Date(ms)}::timestamptz`
