@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +10,7 @@ import { endLeftovers } from './leftovers.ts'
 import { installPackages } from './packages.ts'
 import { buildPage } from './page.ts'
 import { startKafka } from './services/kafka.ts'
+import { startPostgres } from './services/postgres.ts'
 import { startRedis } from './services/redis.ts'
 import { TapReport } from './tap-report.ts'
 
@@ -41,9 +42,10 @@ const runTap = async (env: Record<string, string>): Promise<TapReport> => {
   return report
 }
 
-/** Runs the tests with a Kafka and a Redis of their own, and resolves with whether everything is as it should be. */
+/** Runs the tests with a Kafka, a PostgreSQL and a Redis of their own, and resolves with whether everything is as it should be. */
 const runTests = async (scratch: string): Promise<boolean> => {
   const kafka = await startKafka({ brokers: 1, folder: join(scratch, 'kafka') })
+  const postgres = await startPostgres({ folder: join(scratch, 'postgres') })
   const redis = await startRedis()
   const tests = join(scratch, 'tests')
   await mkdir(tests)
@@ -51,6 +53,7 @@ const runTests = async (scratch: string): Promise<boolean> => {
     const report = await runTap({
       TMPDIR: tests,
       KAFKA_TEST_BROKERS: kafka.brokers,
+      POSTGRES_TEST_URL: postgres.url,
       REDIS_TEST_URL: redis.url,
       CI: 'true',
     })
@@ -62,6 +65,7 @@ const runTests = async (scratch: string): Promise<boolean> => {
   } finally {
     await endLeftovers(`TMPDIR=${tests}`, 0)
     await kafka.stop()
+    await postgres.stop()
     await redis.kill()
   }
 }
@@ -71,6 +75,8 @@ await runScript(async () => {
   await buildTap()
   await buildPage()
   const scratch = await mkdtemp(join(tmpdir(), 'hoofbeat-tests-'))
+  // PostgreSQL, which does not run as root, has its data in there.
+  await chmod(scratch, 0o711)
   try {
     return (await runTests(scratch)) ? 0 : 1
   } finally {

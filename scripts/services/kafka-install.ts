@@ -41,7 +41,7 @@ const alive = (pid: number): boolean => {
 }
 
 /** Runs `work` while no other process does so with the same lock file. A lock whose process died is taken over. */
-const exclusively = async (lock: string, work: () => Promise<void>): Promise<void> => {
+export const exclusively = async (lock: string, work: () => Promise<void>): Promise<void> => {
   for (;;) {
     try {
       const file = await open(lock, 'wx')

@@ -23,9 +23,13 @@ export const freePort = async (taken: Set<number>): Promise<number> => {
   }
 }
 
-/** A process that outlives this one just long enough to kill, when its input ends, what it was last told of. */
-export const startWatch = (): { tell(pids: readonly number[]): void } => {
-  const script = 'pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -9 $pids'
+/**
+ * A process that outlives this one just long enough to end, when its input ends, what it was last told of: with `signal`,
+ * which also reaches what is stopped.
+ */
+export const startWatch = (signal: 'KILL' | 'QUIT' = 'KILL'): { tell(pids: readonly number[]): void } => {
+  const kill = `kill -${signal} $pids; kill -CONT $pids`
+  const script = `pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || { ${kill}; }`
   const child = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
   child.unref()
   child.stdin.on('error', () => undefined)

@@ -7,12 +7,13 @@ export const TIMESTAMPTZ = 1184
 
 type Parser = (text: string) => unknown
 
-const parseTime = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date
+/** A Date, or a number for what is infinite. */
+const parseTime = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date | number
 
 /** How values are read, by the number of their SQL type, where that is not as pg does it: on both kinds of database alike. */
 export const parsers: Readonly<Record<number, Parser>> = {
   [INT8]: BigInt,
-  [TIMESTAMPTZ]: text => parseTime(text).getTime(),
+  [TIMESTAMPTZ]: text => Number(parseTime(text)),
   [BYTEA]: pg.types.getTypeParser(BYTEA) as Parser,
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { startKafka, type LocalKafka } from '../../scripts/services/kafka.ts'
+import { startPostgres, type LocalPostgres } from '../../scripts/services/postgres.ts'
 import { startRedis, type LocalRedis } from '../../scripts/services/redis.ts'
 import { scratch } from './node.ts'
 
@@ -23,6 +24,17 @@ export const ownRedis = async (t: Test): Promise<LocalRedis> => {
   const redis = await startRedis()
   t.teardown(() => redis.kill())
   return redis
+}
+
+/** A real PostgreSQL that the test does not harm: the one that `make test` has started, or one of its own. */
+export const postgresUrl = async (t: Test): Promise<string> =>
+  process.env['POSTGRES_TEST_URL'] ?? (await ownPostgres(t)).url
+
+/** A real PostgreSQL of the test's own, which it may stop, freeze and kill. */
+export const ownPostgres = async (t: Test): Promise<LocalPostgres> => {
+  const postgres = await startPostgres({ folder: join(await scratch(t), 'postgres') })
+  t.teardown(() => postgres.kill())
+  return postgres
 }
 
 /** A room name that no other test has, nor an earlier run on the same Kafka. */
