@@ -394,6 +394,6 @@ export class Connection implements FrameConnection {
       this.#leave()
       this.#read()
     } else this.#release()
-    this.#logger.info({ connection: this.session, user: this.user }, 'closed')
+    this.#logger.debug({ connection: this.session, user: this.user }, 'closed')
   }
 }

@@ -36,6 +36,12 @@ export class Latencies {
     this.#histogram.record(Math.max(1, Math.round(microseconds)))
   }
 
+  /** Takes all that `other` has, which then begins anew. */
+  take(other: Latencies): void {
+    this.#histogram.add(other.#histogram)
+    other.reset()
+  }
+
   reset(): void {
     this.last = 0
     this.#histogram.reset()

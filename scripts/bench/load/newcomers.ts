@@ -10,6 +10,9 @@ import { Publishers, streamsOf } from './publishers.ts'
 const BUSY_ROOMS = 20
 const BUSY_PER_SECOND = 400
 const NEW_ROOMS = 50
+/** How often it changes between newcomers and none, so that both see the same moods of the broker. */
+const SLICES = 5
+const NEWCOMERS = NEW_ROOMS / SLICES
 const PATIENCE_MS = 10_000
 
 export interface NewcomersPlan {
@@ -19,6 +22,8 @@ export interface NewcomersPlan {
   readonly publishTo: Endpoint
   /** How long the busy rooms are looked at without newcomers; with them it takes as long. */
   readonly seconds: number
+  /** How many rooms are made and joined before anything is measured: broker and nodes compile what they do often. */
+  readonly rehearsals: number
   readonly bare: {
     readonly brokers: readonly string[]
     readonly configs: readonly { name: string; value: string }[]
@@ -53,8 +58,27 @@ const firstDelivery = async (client: Client, sender: Client, room: string, subsc
   return came
 }
 
+/** Makes rooms and joins them as it is done when that is measured. */
+const rehearse = async (client: Client, sender: Client, times: number): Promise<void> => {
+  const ignored = new Latencies()
+  for (let made = 0; made < times; made += NEW_ROOMS) {
+    const rooms = Array.from({ length: NEW_ROOMS }, () => `rehearsal-${idOf()}`)
+    await Promise.all(rooms.map(room => sender.request('SEND', { destination: `/topic/${room}` }, 'before')))
+    for (const room of rooms) {
+      await firstDelivery(client, sender, room, ignored)
+      await client.request('UNSUBSCRIBE', { id: room })
+    }
+  }
+}
+
 /** Rooms that are new to a node, with busy ones beside them; then rooms that are new to Kafka. */
-export const newcomers = async ({ endpoint, publishTo, seconds, bare }: NewcomersPlan): Promise<NewcomersResult> => {
+export const newcomers = async ({
+  endpoint,
+  publishTo,
+  seconds,
+  rehearsals,
+  bare,
+}: NewcomersPlan): Promise<NewcomersResult> => {
   const latencies = new Latencies()
   const name = idOf()
   const destinations = Array.from({ length: BUSY_ROOMS }, (_, i) => `/topic/busy-${name}-${i}`)
@@ -62,28 +86,32 @@ export const newcomers = async ({ endpoint, publishTo, seconds, bare }: Newcomer
   const audience = await Audience.open({ ...busy, streamsOf: room => streamsOf(room, BUSY_ROOMS, 4) })
   const publishers = await Publishers.open({ endpoint: publishTo, destinations, publishers: 4 })
   const [client, sender] = await Promise.all([Client.connect(endpoint), Client.connect(publishTo)])
+  await rehearse(client, sender, rehearsals)
   const rooms = Array.from({ length: NEW_ROOMS }, (_, i) => `new-${name}-${i}`)
   // They exist, and the other node knows them.
   for (const room of rooms) await sender.request('SEND', { destination: `/topic/${room}` }, 'before')
-  await publishers.publish(BUSY_PER_SECOND, 1)
-  latencies.reset()
-  await publishers.publish(BUSY_PER_SECOND, seconds)
-  const alone = latencies.times()
-  latencies.reset()
-  const [first, subscribed] = [new Latencies(), new Latencies()]
-  const joining = (async () => {
-    for (const room of rooms) {
-      first.add(await firstDelivery(client, sender, room, subscribed))
-      await delay((seconds * 1000) / NEW_ROOMS / 1.2)
-    }
-  })()
-  await Promise.all([joining, publishers.publish(BUSY_PER_SECOND, seconds)])
-  await settled(
-    () => audience.messages === publishers.sent.all(),
-    () => audience.messages,
-    PATIENCE_MS,
-  )
-  const meanwhile = latencies.times()
+  const arrived = () =>
+    settled(
+      () => audience.messages === publishers.sent.all(),
+      () => audience.messages,
+      PATIENCE_MS,
+    )
+  const slice = async (into: Latencies, beside: () => Promise<void>): Promise<void> => {
+    await Promise.all([publishers.publish(BUSY_PER_SECOND, seconds / SLICES), beside()])
+    await arrived()
+    into.take(latencies)
+  }
+  await slice(new Latencies(), async () => {})
+  const [first, subscribed, alone, meanwhile] = [new Latencies(), new Latencies(), new Latencies(), new Latencies()]
+  for (let i = 0; i < SLICES; i++) {
+    await slice(alone, async () => {})
+    await slice(meanwhile, async () => {
+      for (const room of rooms.slice(i * NEWCOMERS, (i + 1) * NEWCOMERS)) {
+        first.add(await firstDelivery(client, sender, room, subscribed))
+        await delay((seconds * 1000) / NEW_ROOMS / 1.2)
+      }
+    })
+  }
   const faults = audience.faults(publishers.sent)
   const { made, topics } = await creations(client, sender, bare)
   audience.close()
@@ -95,8 +123,8 @@ export const newcomers = async ({ endpoint, publishTo, seconds, bare }: Newcomer
     subscribed: subscribed.times(),
     made: made.times(),
     bare: topics.times(),
-    alone,
-    meanwhile,
+    alone: alone.times(),
+    meanwhile: meanwhile.times(),
     faults,
   }
 }

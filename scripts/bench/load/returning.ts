@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { Audience } from './audience.ts'
-import { addFaults, Checker, noFaults, type Faults } from './checker.ts'
-import { Client, type Endpoint } from './client.ts'
+import { addFaults, type Faults } from './checker.ts'
+import type { Endpoint } from './client.ts'
+import { comeBack, PUBLISHERS, type Place } from './coming-back.ts'
+import type { CrowdOrder, CrowdWord, Returning } from './returning-crowd.ts'
 import { Latencies, settled, type Times } from './clock.ts'
 import { Publishers, streamsOf } from './publishers.ts'
 
 const PATIENCE_MS = 30_000
-const PUBLISHERS = 4
 
 /** A room, who writes to it, and someone who is there all the time. */
 class Scene {
@@ -43,24 +47,6 @@ class Scene {
     )
   }
 
-  /** Subscribes anew after a message; `caughtUp` resolves when `count` have come. */
-  async comeBack(endpoint: Endpoint, from: Place, count: number): Promise<Returned> {
-    const client = await Client.connect(endpoint)
-    const { destination } = this
-    const [subscription, streams] = ['sub-0', streamsOf(0, 1, PUBLISHERS)]
-    const checker = new Checker({ destination, subscription, streams, ids: true, onLatency: () => {} })
-    checker.begin(stream => from.sent[stream]!)
-    const caughtUp = new Promise<void>((resolve, reject) => {
-      client.onEnd = reject
-      client.onMessage = (...message) => {
-        checker.take(...message)
-        if (checker.messages === count) resolve()
-      }
-    })
-    await client.request('SUBSCRIBE', { id: subscription, destination, ack: 'auto', after: from.id })
-    return { client, checker, caughtUp }
-  }
-
   /** Where everybody is now. */
   get place(): Place {
     const sent = streamsOf(0, 1, PUBLISHERS).map(stream => this.publishers.sent.stream(stream))
@@ -71,17 +57,6 @@ class Scene {
     this.live.close()
     this.publishers.close()
   }
-}
-
-interface Place {
-  readonly id: string
-  /** Of each stream. */
-  readonly sent: readonly number[]
-}
-interface Returned {
-  readonly client: Client
-  readonly checker: Checker
-  readonly caughtUp: Promise<void>
 }
 
 const HISTORY_RATE = 10_000
@@ -106,7 +81,8 @@ export const resume = async (plan: ResumePlan): Promise<{ ms: number; faults: Fa
   setTimeout(resolve, 2_000)
   await left
   const start = performance.now()
-  const { client, checker, caughtUp } = await scene.comeBack(plan.returnTo, place, plan.missed)
+  const back = { endpoint: plan.returnTo, destination: scene.destination, from: place, missed: plan.missed }
+  const { client, checker, caughtUp } = await comeBack(back)
   await caughtUp
   const ms = performance.now() - start
   checker.countLost(scene.publishers.sent.stream)
@@ -154,26 +130,44 @@ export const crowd = async (plan: CrowdPlan): Promise<CrowdResult> => {
   for (const audience of lost) audience.close()
   await scene.send(plan.missed, 200)
   latencies.reset()
-  const start = performance.now()
   const traffic = publishers.publish(LIVE_RATE, AFTER_SECONDS)
-  const returned = await Promise.all(
-    Array.from({ length: plan.clients }, () => scene.comeBack(plan.returnTo, place, plan.missed)),
-  )
-  await Promise.all(returned.map(({ caughtUp }) => caughtUp))
-  const ms = performance.now() - start
+  const back = { endpoint: plan.returnTo, destination: scene.destination, from: place, missed: plan.missed }
+  const returning = new Crowd({ ...back, clients: plan.clients })
+  const { ms } = await returning.caughtUp
   await traffic
-  const expected = publishers.sent.all() - place.sent.reduce((sum, sent) => sum + sent)
-  const messages = (): number => returned.reduce((sum, { checker }) => sum + checker.messages, scene.live.messages)
-  const all = expected * plan.clients + publishers.sent.all() * LIVE
-  await settled(() => messages() >= all, messages, PATIENCE_MS)
+  const sent = scene.place.sent
+  await settled(
+    () => scene.live.messages === publishers.sent.all() * LIVE,
+    () => scene.live.messages,
+    PATIENCE_MS,
+  )
   const meanwhile = latencies.times()
-  const faults = noFaults()
-  addFaults(faults, scene.live.faults(publishers.sent))
-  for (const { client, checker } of returned) {
-    checker.countLost(publishers.sent.stream)
-    addFaults(faults, checker.faults)
-    client.end()
-  }
+  const faults = addFaults(await returning.faults(sent), scene.live.faults(publishers.sent))
   scene.close()
   return { ms, alone, meanwhile, faults }
+}
+
+/** Those who come back, in a thread of their own: what they keep busy must not be what the others are kept waiting by. */
+class Crowd {
+  readonly caughtUp: Promise<{ readonly ms: number }>
+  readonly #worker: Worker
+
+  constructor(returning: Returning) {
+    this.#worker = new Worker(join(import.meta.dirname, 'returning-crowd.ts'), { workerData: returning })
+    this.caughtUp = this.#next('caught-up')
+  }
+
+  /** Ends them, when they have had all that was `sent` on each stream or nothing comes any more. */
+  async faults(sent: readonly number[]): Promise<Faults> {
+    this.#worker.postMessage({ sent } satisfies CrowdOrder)
+    const { faults } = await this.#next('faults')
+    await once(this.#worker, 'exit')
+    return faults
+  }
+
+  async #next<Kind extends CrowdWord['kind']>(kind: Kind): Promise<Extract<CrowdWord, { kind: Kind }>> {
+    const [word] = (await once(this.#worker, 'message')) as [CrowdWord]
+    if (word.kind !== kind) throw new Error(`the crowd said ${word.kind}, not ${kind}`)
+    return word as Extract<CrowdWord, { kind: Kind }>
+  }
 }

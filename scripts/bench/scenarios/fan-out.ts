@@ -17,6 +17,9 @@ const FIRST_GUESS: Readonly<Record<Name, number>> = {
 }
 /** The step at which latency is compared with little to do, deliveries a second. */
 const CALM = 1_000
+/** So many messages make a median there, in so many seconds. */
+const CALM_MESSAGES = 20
+const CALM_SECONDS = { least: 4, most: 20 }
 
 interface Shape {
   readonly rooms: number
@@ -52,7 +55,7 @@ export const race = async (bench: Bench, { shape, calm, names }: Course): Promis
         publishers: 4,
         search,
         steps: [
-          ...(calm ? [{ name: 'calm', perSecond: CALM, seconds: bench.options.quick ? 3 : 4 }] : []),
+          ...(calm ? [{ name: 'calm', perSecond: CALM, seconds: bench.options.quick ? 3 : calmSeconds(shape) }] : []),
           { name: 'half', perSecond: half, seconds },
           { name: 'busy', perSecond: busy, seconds },
         ],
@@ -67,6 +70,9 @@ export const race = async (bench: Bench, { shape, calm, names }: Course): Promis
   }
   return results
 }
+
+const calmSeconds = ({ subscribers }: Shape): number =>
+  Math.max(CALM_SECONDS.least, Math.min(CALM_SECONDS.most, (CALM_MESSAGES * subscribers) / CALM))
 
 const progress = ({ rooms, subscribers }: Shape, run: number, name: Name, { maximum, steps }: FanOutResult): string => {
   const size = rooms === 1 ? `${subscribers} subscribers` : `${rooms} rooms × ${subscribers}`

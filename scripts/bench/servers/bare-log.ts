@@ -2,15 +2,10 @@
  * The logs without anything of ours around them, on the core that servers have. Takes what to do as JSON, and prints a
  * line of JSON with what it found.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Consumer, Producer } from '@platformatic/kafka'
-import { ClassicLevel } from 'classic-level'
-import { bytesAtMost, encode } from '../../../server/drivers/level/record.ts'
-import { recordRow } from '../../../server/drivers/level/rows.ts'
 import { Latencies, now, paced, type Times } from '../load/clock.ts'
 import { BODY_BYTES } from '../load/frames.ts'
+import { openBareLevel, SENDER } from './bare-level.ts'
 
 export interface KafkaPlace {
   readonly brokers: readonly string[]
@@ -36,7 +31,6 @@ export interface WriteResult {
   readonly perSecond: number
 }
 
-const SENDER = 'publisher'
 const WARM_UP = 0.25
 
 /** Calls `write` over and over; resolves with records a second. */
@@ -48,25 +42,10 @@ const over = async (write: () => Promise<unknown>, { group, seconds }: WritePlan
   return { perSecond: (records * 1000) / (performance.now() - start) }
 }
 
-/** The same rows as the embedded log writes. */
 const writeLevel = async (plan: WritePlan): Promise<WriteResult> => {
-  const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-'))
-  const settings = { keyEncoding: 'buffer', valueEncoding: 'buffer', writeBufferSize: 8 * 1024 * 1024 } as const
-  const level = new ClassicLevel<Buffer, Buffer>(folder, settings)
-  await level.open()
-  const life = Buffer.alloc(8, 1)
-  const record = { sender: SENDER, headers: new Map<string, string>(), body: Buffer.alloc(BODY_BYTES, 'hoofbeat ') }
-  const into = Buffer.alloc(bytesAtMost(record))
-  const value = into.subarray(0, encode(record, Date.now(), into))
-  let offset = 0n
-  const write = async (): Promise<void> => {
-    const batch = level.batch()
-    for (let i = 0; i < plan.group; i++) batch.put(recordRow(life, offset++), value)
-    await batch.write({ sync: true })
-  }
-  const result = await over(write, plan)
+  const level = await openBareLevel()
+  const result = await over(() => level.write(plan.group), plan)
   await level.close()
-  await rm(folder, { recursive: true })
   return result
 }
 

@@ -68,11 +68,18 @@ export const startNode = async ({ brokers, env = {}, flags = [], dies }: NodeOpt
   }
 }
 
-export type PeerName = 'one-send' | 'gathered' | 'echo'
+export type PeerName = 'one-send' | 'gathered' | 'echo' | 'durable'
 
-/** What a bare limit is measured with: see ws-peer.ts and fastify-echo.ts. */
+const scripts: Readonly<Record<PeerName, string>> = {
+  'one-send': 'ws-peer.ts',
+  'gathered': 'ws-peer.ts',
+  'echo': 'fastify-echo.ts',
+  'durable': 'ws-level.ts',
+}
+
+/** What a bare limit is measured with: see the scripts. */
 export const startPeer = async (peer: PeerName, flags: readonly string[] = []): Promise<Local> => {
-  const script = join(import.meta.dirname, peer === 'echo' ? 'fastify-echo.ts' : 'ws-peer.ts')
+  const script = join(import.meta.dirname, scripts[peer])
   const { pid, port, stop } = await startServer([...flags, script, peer])
   return { ...ours, pid, endpoint: { url: `ws://127.0.0.1:${port}/ws` }, stop }
 }
