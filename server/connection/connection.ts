@@ -240,7 +240,7 @@ export class Connection implements FrameConnection {
       'user-name': identity.user,
     })
     this.#expiry.set(identity.expires)
-    this.#logger.info({ connection: this.session, user: identity.user, version }, 'connected')
+    this.#logger.debug({ connection: this.session, user: identity.user, version }, 'connected')
   }
 
   renew(identity: Identity): void {

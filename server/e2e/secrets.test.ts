@@ -143,6 +143,7 @@ const nodes: Record<string, () => Promise<Record<string, string>>> = {
     KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
     KAFKA_SASL_USERNAME: USER,
     [password]: secret(password),
+    DATABASE_URL: `postgres://hoofbeat:${secret('DATABASE_URL')}@127.0.0.1:${await freePort()}/hoofbeat`,
     REDIS_URL: `redis://hoofbeat:${secret('REDIS_URL')}@127.0.0.1:${await freePort()}/0?${secret('a query of Redis')}`,
     ...files,
   }),
@@ -188,6 +189,7 @@ void t.test('a start that cannot be says nothing of secrets; every key that hold
   const wrong: Record<string, string> = {
     JWT_SECRET: 'too-short-secret',
     REDIS_URL: `http://hoofbeat:${secret('a password in REDIS_URL')}@127.0.0.1`,
+    DATABASE_URL: `http://hoofbeat:${secret('a password in DATABASE_URL')}@127.0.0.1`,
     JWT_JWKS_URL: `https://hoofbeat:${secret('a password in JWT_JWKS_URL')}@127.0.0.1/keys`,
     KAFKA_SASL_PASSWORD: secret('a password without a user'),
   }

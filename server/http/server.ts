@@ -56,6 +56,8 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
   const quieter = ['trace', 'debug', 'info'].includes(logger.level) ? logger.child({}, { level: 'warn' }) : logger
   const common = {
     loggerInstance: quieter,
+    // One for each request would only add a number that nothing else is known by.
+    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.TRUST_PROXY ? [...config.TRUST_PROXY] : false,
     connectionTimeout: limits.idleTimeout,
