@@ -1,24 +1,23 @@
 import { createClient } from 'redis'
-import { BEGIN, CLAIM, KNOW, REMEMBER, SETTLE } from './scripts.ts'
 
-export interface SessionOptions {
+export interface SessionOptions<Script extends string> {
   readonly url: string
   /** ms; a Redis that takes longer to answer counts as gone. */
   readonly answerWithin: number
+  /** In Lua, each with its name. */
+  readonly scripts: Readonly<Record<Script, string>>
 }
-const scripts = { claim: CLAIM, settle: SETTLE, remember: REMEMBER, know: KNOW, begin: BEGIN }
-type Script = keyof typeof scripts
 
-const clientOf = ({ url, answerWithin }: SessionOptions) =>
+/** A connection that ends is not made again: what comes after it may be another Redis. */
+export const clientOf = ({ url, answerWithin }: Pick<SessionOptions<never>, 'url' | 'answerWithin'>) =>
   createClient({
     url,
     RESP: 2,
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
-    // A connection that ends is not made again: what comes after it may be another Redis.
     socket: { reconnectStrategy: false, connectTimeout: answerWithin },
   })
-type Client = ReturnType<typeof clientOf>
+export type Client = ReturnType<typeof clientOf>
 
 /** What a Redis says of itself in INFO. */
 const readInfo = (text: string): Map<string, string> =>
@@ -28,39 +27,30 @@ const readInfo = (text: string): Map<string, string> =>
  * One connection to one Redis, as long as it lasts: it is never made again under the same name, so whatever is asked of a
  * session is asked of the Redis whose life it knows.
  */
-export class Session {
-  /** The key under which this Redis keeps since when it remembers. Another run, or another primary, has another. */
-  readonly sinceKey: string
-  /** What it says it does when its memory is full. */
-  readonly policy: string
-  /** Its clock was ahead of ours by this when it was asked, ms. */
-  readonly ahead: number
-  /** Since when it has forgotten nothing, epoch ms, as it said at last. */
-  since: number
+export class Session<Script extends string = never> {
+  /** What this Redis said of itself at the start. */
+  readonly info: ReadonlyMap<string, string>
   readonly #client: Client
-  readonly #shas: Readonly<Record<Script, string>>
-  readonly #options: SessionOptions
+  readonly #shas: ReadonlyMap<Script, string>
+  readonly #answerWithin: number
   readonly #ended: PromiseWithResolvers<Error>
 
   private constructor(
     client: Client,
-    options: SessionOptions,
-    known: Pick<Session, 'sinceKey' | 'policy' | 'ahead' | 'since'>,
-    shas: Readonly<Record<Script, string>>,
+    answerWithin: number,
+    info: ReadonlyMap<string, string>,
+    shas: ReadonlyMap<Script, string>,
     ended: PromiseWithResolvers<Error>,
   ) {
     this.#client = client
-    this.#options = options
+    this.#answerWithin = answerWithin
+    this.info = info
     this.#shas = shas
     this.#ended = ended
-    this.sinceKey = known.sinceKey
-    this.policy = known.policy
-    this.ahead = known.ahead
-    this.since = known.since
   }
 
-  /** Connects, or rejects with what is in the way. */
-  static async open(options: SessionOptions): Promise<Session> {
+  /** Connects to a primary, or rejects with what is in the way. */
+  static async open<Script extends string>(options: SessionOptions<Script>): Promise<Session<Script>> {
     const { answerWithin } = options
     const client = clientOf(options)
     const ended = Promise.withResolvers<Error>()
@@ -77,19 +67,17 @@ export class Session {
     }
   }
 
-  static async #begin(client: Client, options: SessionOptions, ended: PromiseWithResolvers<Error>): Promise<Session> {
+  static async #begin<Script extends string>(
+    client: Client,
+    { answerWithin, scripts }: SessionOptions<Script>,
+    ended: PromiseWithResolvers<Error>,
+  ): Promise<Session<Script>> {
     await client.connect()
     const info = readInfo(await client.info())
     if (info.get('role') !== 'master') throw new Error(`this Redis is a ${info.get('role')}, not a primary`)
-    // A replica that is made the primary goes on with what it has got, under another replication id.
-    const sinceKey = `hoofbeat:since:${info.get('run_id')}:${info.get('master_replid')}`
     const names = Object.keys(scripts) as Script[]
     const loaded = await Promise.all(names.map(async name => [name, await client.scriptLoad(scripts[name])] as const))
-    const shas = Object.fromEntries(loaded) as Record<Script, string>
-    const reply = await client.evalSha(shas.begin, { keys: [sinceKey], arguments: [] })
-    const [since, now] = reply as unknown as [number, number]
-    const policy = info.get('maxmemory_policy') ?? ''
-    return new Session(client, options, { sinceKey, policy, since, ahead: now - Date.now() }, shas, ended)
+    return new Session(client, answerWithin, info, new Map(loaded), ended)
   }
 
   /** Resolves with the reason when it is over. */
@@ -98,13 +86,15 @@ export class Session {
   }
 
   /** Runs a script. Where that rejects the session is over, and the script may have run or not. */
-  async run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    const late = setTimeout(
-      () => this.end(new Error(`no answer in ${this.#options.answerWithin} ms`)),
-      this.#options.answerWithin,
-    )
+  run(script: Script, keys: string[], args: string[]): Promise<unknown> {
+    return this.ask(client => client.evalSha(this.#shas.get(script)!, { keys, arguments: args }))
+  }
+
+  /** Asks Redis for something. Where that rejects the session is over. */
+  async ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+    const late = setTimeout(() => this.end(new Error(`no answer in ${this.#answerWithin} ms`)), this.#answerWithin)
     try {
-      return await this.#client.evalSha(this.#shas[script], { keys, arguments: args })
+      return await question(this.#client)
     } catch (error) {
       this.end(error as Error)
       throw error
