@@ -273,6 +273,36 @@ export const errors = {
     http: 409,
     retry: false,
   },
+  ROOM_FULL: {
+    message: 'the room has as many members as it takes',
+    advice: 'Ask an owner to make room, or try again later.',
+    http: 409,
+    retry: true,
+  },
+  OWNER_STAYS: {
+    message: 'an owner cannot leave the room',
+    advice: 'Hand the room on to another member, or delete it.',
+    http: 409,
+    retry: false,
+  },
+  NO_SUCH_INVITATION: {
+    message: 'there is no such invitation',
+    advice: 'Ask to be invited.',
+    http: 404,
+    retry: false,
+  },
+  INVITATION_OVER: {
+    message: 'the invitation does not hold any more',
+    advice: 'Ask for a new one.',
+    http: 409,
+    retry: false,
+  },
+  QUOTA_REACHED: {
+    message: 'no more of this within the hour',
+    advice: 'Try again later.',
+    http: 429,
+    retry: true,
+  },
   INTERNAL: {
     message: 'something went wrong in the server',
     advice: 'Connect again; if it goes on, tell the operators the session id.',
