@@ -132,6 +132,11 @@ export const keys = {
   ROOM_NAMES: list('room names, separated by commas', readRoomName),
   ROOMS_MAX: integer(10_000, 1, 1_000_000, 'rooms'),
   ROOMS_PER_MINUTE: integer(60, 1, 1_000_000, 'new rooms a minute, per user and per address'),
+  ROOM_MAX_MEMBERS: integer(50_000, 2, 50_000, 'members a room'),
+  ROOMS_PER_HOUR: integer(20, 1, 1_000_000, 'rooms that a user makes in an hour'),
+  STRANGERS_PER_HOUR: integer(10, 1, 1_000_000, 'strangers that a user opens a direct room with in an hour'),
+  INVITATIONS_PER_HOUR: integer(100, 1, 1_000_000, 'invitations that a user sends in an hour'),
+  RIGHTS_CACHED: integer(100_000, 1_000, 10_000_000, 'users and rooms, in pairs'),
 
   BODY_BYTES: integer(MiB, 1, MiB, 'bytes'),
   HEADERS: integer(64, 8, 1024, 'headers a frame'),
