@@ -46,6 +46,10 @@ const numbers: Partial<Record<ConfigKey, [standard: number, least: number, most:
   DATABASE_TIMEOUT: [5_000, 100, 600_000],
   ROOMS_MAX: [10_000, 1, 1_000_000],
   ROOMS_PER_MINUTE: [60, 1, 1_000_000],
+  REQUESTS_PER_USER: [600, 1, 1_000_000],
+  REQUESTS_PER_ADDRESS: [3000, 1, 1_000_000],
+  SIGN_UPS_PER_HOUR: [100, 1, 1_000_000],
+  LOGIN_TRIES: [10, 1, 1_000],
   ROOM_MAX_MEMBERS: [50_000, 2, 50_000],
   ROOMS_PER_HOUR: [20, 1, 1_000_000],
   STRANGERS_PER_HOUR: [10, 1, 1_000_000],
@@ -101,7 +105,7 @@ const choices: Partial<Record<ConfigKey, [standard: string | undefined, first: s
   LOG_LEVEL: ['info', 'debug', 'info', 'warn', 'error', 'silent'],
   KAFKA_TLS: ['off', 'on', 'off'],
   KAFKA_SASL_MECHANISM: [undefined, 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
-  ACCESS: ['open', 'open', 'token'],
+  ACCESS: ['open', 'open', 'accounts', 'token'],
   ROOMS: ['auto', 'auto', 'declared'],
 }
 
@@ -154,6 +158,13 @@ const lists: Partial<Record<ConfigKey, { good: [text: string, read: string[]][];
       '**',
       ' ',
     ],
+  },
+  HOSTS: {
+    good: [
+      ['chat.example.org', ['chat.example.org']],
+      ['Chat.Example.org, localhost,[::1],10.0.0.1', ['chat.example.org', 'localhost', '[::1]', '10.0.0.1']],
+    ],
+    bad: ['chat.example.org:443', 'https://chat.example.org', 'a/b', '[10.0.0.1]', 'a b', '*', ' '],
   },
   TRUST_PROXY: {
     good: [
@@ -221,6 +232,7 @@ const texts: Partial<Record<ConfigKey, { standard?: string; good: string[]; bad:
       'postgres://a b/chat',
     ],
   },
+  SESSION_SECRET: { good: ['x'.repeat(32), '비밀'.repeat(6)], bad: ['x'.repeat(31), '비밀'.repeat(5)] },
   JWT_SECRET: { good: ['x'.repeat(32), '비밀'.repeat(6)], bad: ['x'.repeat(31), '비밀'.repeat(5)] },
   JWT_JWKS_URL: {
     good: ['https://login.example.org/.well-known/jwks.json', 'http://127.0.0.1:8081/@/keys?x=y'],
@@ -267,12 +279,12 @@ void t.test('a bad value is told in one line, with its key, its value and what i
   const message =
     'PORT="80\\n80" is not allowed: it takes a whole number from 0 to 65535 (TCP port of HTTP and WebSocket; 0: any free one)'
   t.equal(refusal({ PORT: '80\n80' }), message)
-  t.equal(refusal({ ACCESS: 'password' }), 'ACCESS="password" is not allowed: it takes open, token')
+  t.equal(refusal({ ACCESS: 'password' }), 'ACCESS="password" is not allowed: it takes open, accounts, token')
 })
 
 void t.test('secrets are never shown', async t => {
   const secrets = Object.entries(keys).flatMap(([name, key]) => ('secret' in key ? [name] : []))
-  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'DATABASE_URL', 'JWT_SECRET', 'JWT_JWKS_URL'])
+  t.same(secrets, ['KAFKA_SASL_PASSWORD', 'REDIS_URL', 'DATABASE_URL', 'SESSION_SECRET', 'JWT_SECRET', 'JWT_JWKS_URL'])
   t.equal(refusal({ JWT_SECRET: 'hidden' }), 'JWT_SECRET=(not shown) is not allowed: it takes at least 32 bytes')
   const hidden = 'hidden'.repeat(6)
   const wrong: Env[] = [
@@ -288,9 +300,9 @@ void t.test('secrets are never shown', async t => {
   }
 })
 
-void t.test('open access stays on this machine unless HOST says otherwise', async t => {
+void t.test('where anyone may come in, a node stays on this machine unless HOST says otherwise', async t => {
   const token = { ACCESS: 'token', JWT_SECRET: 'x'.repeat(32) }
-  t.equal(readConfig({}).HOST, '127.0.0.1')
+  for (const ACCESS of ['open', 'accounts']) t.equal(readConfig({ ACCESS }).HOST, '127.0.0.1')
   t.equal(readConfig(token).HOST, '0.0.0.0')
   t.equal(readConfig({ HOST: '192.0.2.1' }).HOST, '192.0.2.1')
   t.equal(readConfig({ ...token, HOST: '192.0.2.1' }).HOST, '192.0.2.1')
@@ -324,9 +336,19 @@ void t.test('token access takes either a secret or a JWKS address', async t => {
     const message = 'ACCESS="token" is not allowed as it stands: it takes either JWT_SECRET or JWT_JWKS_URL'
     t.equal(refusal({ ACCESS: 'token', ...env }), message)
   }
-  for (const env of [secret, jwks]) {
-    t.equal(refusal(env), 'ACCESS="open" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token')
+  for (const ACCESS of ['open', 'accounts']) {
+    for (const env of [secret, jwks]) {
+      const message = `ACCESS="${ACCESS}" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token`
+      t.equal(refusal({ ACCESS, ...env }), message)
+    }
   }
+})
+
+void t.test('nodes that share a database share what sessions are signed with', async t => {
+  const env = { ACCESS: 'accounts', DATABASE_URL: 'postgres://127.0.0.1/chat' }
+  t.equal(refusal(env), 'SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
+  t.match(readConfig({ ...env, SESSION_SECRET: 'x'.repeat(32) }), env)
+  t.match(readConfig({ ACCESS: 'accounts' }), { ACCESS: 'accounts' })
 })
 
 void t.test('certificates for Kafka take TLS', async t => {

@@ -84,6 +84,11 @@ const readBroker = (item: string): string | undefined => {
   const known = !host.startsWith('[') || isIP(host.slice(1, -1)) === 6
   return known && Number(port) >= 1 && Number(port) <= 65_535 ? item : undefined
 }
+/** As a browser writes it: in lower case. */
+const readHost = (item: string): string | undefined => {
+  if (!/^([a-z0-9.-]+|\[[0-9a-f:.]+\])$/i.test(item) || !URL.canParse(`http://${item}`)) return undefined
+  return new URL(`http://${item}`).hostname
+}
 const readRoomName = (item: string): string | undefined => (/^[A-Za-z0-9._\-/:]{1,120}$/.test(item) ? item : undefined)
 
 const MiB = 1024 * 1024
@@ -120,12 +125,14 @@ export const keys = {
   DATABASE_POOL: integer(10, 1, 1000, 'connections'),
   DATABASE_TIMEOUT: integer(5_000, 100, 600_000, 'milliseconds'),
 
-  ACCESS: { fallback: 'open', ...choice(['open', 'token']) },
+  ACCESS: { fallback: 'open', ...choice(['open', 'accounts', 'token']) },
+  SESSION_SECRET: secret('at least 32 bytes', 32),
   JWT_SECRET: secret('at least 32 bytes', 32),
   JWT_JWKS_URL: url('an http or https URL, without a user and password'),
   JWT_ISSUER: text('the iss claim to require'),
   JWT_AUDIENCE: text('the aud claim to require'),
   ORIGINS: list('origins such as https://chat.example.org, separated by commas, or *', readOrigin),
+  HOSTS: list('host names without a port, separated by commas', readHost),
   TRUST_PROXY: list('addresses or networks of proxies, separated by commas', readNetwork),
 
   ROOMS: { fallback: 'auto', ...choice(['auto', 'declared']) },
@@ -137,6 +144,11 @@ export const keys = {
   STRANGERS_PER_HOUR: integer(10, 1, 1_000_000, 'strangers that a user opens a direct room with in an hour'),
   INVITATIONS_PER_HOUR: integer(100, 1, 1_000_000, 'invitations that a user sends in an hour'),
   RIGHTS_CACHED: integer(100_000, 1_000, 10_000_000, 'users and rooms, in pairs'),
+
+  REQUESTS_PER_USER: integer(600, 1, 1_000_000, 'HTTP requests a minute on a node'),
+  REQUESTS_PER_ADDRESS: integer(3000, 1, 1_000_000, 'HTTP requests a minute on a node'),
+  SIGN_UPS_PER_HOUR: integer(100, 1, 1_000_000, 'new accounts an hour, per address'),
+  LOGIN_TRIES: integer(10, 1, 1_000, 'tries in 15 minutes to sign in, per name and address'),
 
   BODY_BYTES: integer(MiB, 1, MiB, 'bytes'),
   HEADERS: integer(64, 8, 1024, 'headers a frame'),
@@ -192,8 +204,8 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
     const value = env[name] || key.fallback
     if (value !== undefined) values[name] = readKey(name, key, value)
   }
-  // Open access lets anyone in, so it stays on this machine unless someone says otherwise.
-  values['HOST'] ??= values['ACCESS'] === 'open' ? '127.0.0.1' : '0.0.0.0'
+  // Where anyone may come in, or sign up, the node stays on this machine unless someone says otherwise.
+  values['HOST'] ??= values['ACCESS'] === 'token' ? '0.0.0.0' : '127.0.0.1'
   const config = Object.freeze(values) as unknown as Config
   checkTogether(config)
   return config
@@ -212,8 +224,11 @@ const checkTogether = (config: Config): void => {
   if (config.ACCESS === 'token' && (config.JWT_SECRET === undefined) === (config.JWT_JWKS_URL === undefined)) {
     throw new ConfigError('ACCESS="token" is not allowed as it stands: it takes either JWT_SECRET or JWT_JWKS_URL')
   }
-  if (config.ACCESS === 'open' && (config.JWT_SECRET ?? config.JWT_JWKS_URL) !== undefined) {
-    throw new ConfigError('ACCESS="open" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token')
+  if (config.ACCESS !== 'token' && (config.JWT_SECRET ?? config.JWT_JWKS_URL) !== undefined) {
+    throw new ConfigError(`ACCESS="${config.ACCESS}" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token`)
+  }
+  if (config.ACCESS === 'accounts' && config.DATABASE_URL !== undefined && config.SESSION_SECRET === undefined) {
+    throw new ConfigError('SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
   }
   if (config.KAFKA_TLS === 'off' && (config.KAFKA_TLS_CA ?? config.KAFKA_TLS_CERT) !== undefined) {
     throw new ConfigError('KAFKA_TLS="off" is not allowed with KAFKA_TLS_CA or KAFKA_TLS_CERT: it takes on')

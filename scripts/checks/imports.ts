@@ -19,11 +19,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/errors': [],
   'server/config': [],
   'server/tls': ['server/ports'],
-  'server/http': ['server/ports'],
+  'server/http': ['server/ports', 'server/database', 'server/transport/origin.ts'],
   'server/database': ['server/ports'],
   'kafka': ['server/ports'],
   'client': [],
-  ...Object.fromEntries(capabilities.map(name => [name, ['server/database', 'server/ports', ...capabilities]])),
+  ...Object.fromEntries(
+    capabilities.map(name => [name, ['server/database', 'server/ports', 'server/http/api.ts', ...capabilities]]),
+  ),
 }
 /** Every driver is a layer of its own, so that none imports another. */
 const driver: readonly string[] = ['server/ports']
@@ -44,8 +46,10 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'pg': ['server/database/'],
   '@electric-sql/pglite': ['server/database/embedded.ts'],
   'postgrator': ['server/database/migrate.ts'],
-  'kysely': ['server/database/', ...capabilities.map(name => `${name}/`)],
-  'jose': ['server/drivers/token'],
+  'kysely': ['server/database/', 'server/http/once.ts', ...capabilities.map(name => `${name}/`)],
+  'jose': ['server/drivers/token', 'server/accounts/'],
+  '@node-rs/argon2': ['server/accounts/'],
+  'typebox': ['server/http/', ...capabilities.map(name => `${name}/`)],
   'redis': ['server/drivers/redis/'],
   '@platformatic/kafka': ['kafka/'],
   '@stomp/stompjs': ['client/src/chat/'],

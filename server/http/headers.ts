@@ -1,5 +1,5 @@
-/** The page loads nothing from elsewhere, runs no inline script, and talks to its own host alone (`'self'` covers ws:). */
-const policy = [
+/** Nothing from elsewhere, no inline script, and no talk but with its own host (`'self'` covers ws:). */
+const contained = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -8,10 +8,13 @@ const policy = [
   "base-uri 'none'",
   "frame-ancestors 'none'",
   "form-action 'none'",
-  // No text becomes markup or script, by whatever mistake of ours.
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
 ].join('; ')
+
+/** The page's policy: moreover no text becomes markup or script, by whatever mistake of ours. */
+const policy = `${contained}; require-trusted-types-for 'script'; trusted-types 'none'`
+
+/** That of /docs, whose program makes markup of the descriptions and has its icons in its style sheet. */
+export const docsPolicy = contained.replace("img-src 'self'", "img-src 'self' data:")
 
 /** What the page never asks a browser for. */
 const denied = 'camera display-capture geolocation hid microphone midi payment serial usb'
