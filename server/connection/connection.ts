@@ -110,6 +110,11 @@ export class Connection implements FrameConnection {
     return this.#identity!
   }
 
+  /** The session by which it was signed in, once it is. */
+  get signedInBy(): string | undefined {
+    return this.#identity?.session
+  }
+
   /** The user once logged in. */
   get user(): string | undefined {
     return this.#identity?.user
@@ -225,8 +230,14 @@ export class Connection implements FrameConnection {
   // ── What handlers use ──
 
   login({ version, identity, heartBeat }: Login): void {
-    if (this.#over || this.#gone) return
-    this.#rate = this.around.quotas.login(identity.user)
+    const { access, quotas } = this.around
+    if (this.#over || this.#gone) return access.left?.(identity)
+    try {
+      this.#rate = quotas.login(identity.user)
+    } catch (error) {
+      access.left?.(identity)
+      throw error
+    }
     this.#identity = identity
     this.version = version
     this.#parser.version = version
@@ -394,6 +405,7 @@ export class Connection implements FrameConnection {
       this.#leave()
       this.#read()
     } else this.#release()
+    if (this.#identity) this.around.access.left?.(this.#identity)
     this.#logger.debug({ connection: this.session, user: this.user }, 'closed')
   }
 }

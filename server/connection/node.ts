@@ -4,7 +4,7 @@ import { fail, toHoofbeatError } from '../errors.ts'
 import { Hub } from '../fanout/hub.ts'
 import { Rooms } from '../fanout/rooms.ts'
 import type { Surroundings } from '../frames/connection.ts'
-import type { Access } from '../ports/access.ts'
+import type { Access, AccessChange } from '../ports/access.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { RoomLog } from '../ports/room-log.ts'
@@ -74,6 +74,7 @@ export class Node {
       turn: new Turn(),
       server: `hoofbeat/${version}`,
     }
+    access.changes(change => this.#changed(change))
     this.#ticking = setInterval(() => this.#tick(), grain)
     this.#ticking.unref()
   }
@@ -146,6 +147,13 @@ export class Node {
   async #empty(): Promise<void> {
     if (this.#connections.size === 0) return
     await new Promise<void>(resolve => (this.#whenEmpty = resolve))
+  }
+
+  #changed({ session }: AccessChange): void {
+    if (session === undefined) return
+    for (const connection of this.#connections) {
+      if (connection.signedInBy === session) connection.fail(fail('SESSION_ENDED'))
+    }
   }
 
   #tick(): void {

@@ -9,7 +9,8 @@ export const connect: FrameHandler = async (connection, frame) => {
   // 1.0 has no heart-beats: there it is a header like any other.
   const offered = version === '1.0' ? undefined : frame.headers.get('heart-beat')
   const heartBeat = negotiate(offered, connection.around.config.HEART_BEAT)
-  const identity = await connection.around.access.authenticate(credentialsOf(frame))
+  const credentials = { ...credentialsOf(frame), address: connection.address }
+  const identity = await connection.around.access.authenticate(credentials)
   connection.login({ version, identity, heartBeat })
   return DONE
 }

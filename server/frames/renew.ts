@@ -4,14 +4,16 @@ import { credentialsOf } from './connect.ts'
 import { DONE, type FrameHandler } from './connection.ts'
 
 /**
- * SEND to /session/renew: a new token of the same user goes on where the old one ends, and every subscription is checked
+ * SEND to /session/renew: a new token of the same user and session goes on where the old one ends, and every subscription is checked
  * against it. The token is in the headers, as in CONNECT, or is the body.
  */
 export const renew: FrameHandler = async (connection, frame) => {
   const inHeaders = credentialsOf(frame)
   const token = inHeaders.token ?? inHeaders.passcode ?? frame.body.toString('utf8').trim()
   const identity = await connection.around.access.authenticate({ token })
-  if (identity.user !== connection.identity.user) throw fail('BAD_CREDENTIALS', 'the new token is of another user')
+  const { user, session } = connection.identity
+  if (identity.user !== user) throw fail('BAD_CREDENTIALS', 'the new token is of another user')
+  if (identity.session !== session) throw fail('BAD_CREDENTIALS', 'the new token is of another session')
   for (const { destination } of connection.subscriptions.values()) {
     const place = parseDestination(destination)
     if (place.kind === 'room' && !(await connection.around.access.mayRead(identity, place.room))) {

@@ -5,6 +5,8 @@ export interface Credentials {
   readonly login?: string
   readonly passcode?: string
   readonly token?: string
+  /** Where they come from: tries are counted by it. */
+  readonly address?: string
 }
 
 /** Who somebody is, and until when that holds. */
@@ -13,12 +15,16 @@ export interface Identity {
   readonly user: string
   /** When the identity ends, epoch ms. Absent: never. */
   readonly expires?: number
+  /** What it was signed in by. Absent where there are no sessions. */
+  readonly session?: string
 }
 
 /** Rights that ended. `user` absent: anyone's; `room` absent: in any room. */
 export interface AccessChange {
   readonly user?: string
   readonly room?: RoomId
+  /** This session has ended, with everything that was signed in by it; no other right has. */
+  readonly session?: string
 }
 
 /**
@@ -36,4 +42,6 @@ export interface Access {
   maySend(who: Identity, room: RoomId, record: NewRecord): boolean | Promise<boolean>
   /** `listener` is called whenever rights may have ended: check again whoever it concerns. */
   changes(listener: (change: AccessChange) => void): void
+  /** The connection for which `authenticate` answered `who` is gone. */
+  left?(who: Identity): void
 }
