@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { FolderError, lockFolder } from './lock.ts'
 import type { Answer, Client, Pool } from './pool.ts'
+import { reason } from './trouble.ts'
 import { parsers, TIMESTAMPTZ } from './values.ts'
 
 const options = {
@@ -69,13 +70,14 @@ class EmbeddedPool implements Pool {
 
 /** The database in a folder of this machine, for a node that runs alone. Rejects with FolderError. */
 export const openEmbedded = async (folder: string): Promise<Pool> => {
-  await mkdir(dirname(folder), { recursive: true })
-  const unlock = await lockFolder(folder)
+  let unlock: (() => Promise<void>) | undefined
   try {
+    await mkdir(dirname(folder), { recursive: true })
+    unlock = await lockFolder(folder)
     if (!existsSync(folder)) await make(folder)
     return new EmbeddedPool(folder, await PGlite.create({ dataDir: folder, ...options }), unlock)
   } catch (error) {
-    await unlock()
-    throw new FolderError(`${folder}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    await unlock?.()
+    throw error instanceof FolderError ? error : new FolderError(`${folder}: ${reason(error)}`, { cause: error })
   }
 }

@@ -20,8 +20,11 @@ export interface Pool {
   /** What to do when it is away. */
   readonly advice: string
   connect(): Promise<Client>
-  /** A connection beside the pool, without its limits of time: for migrations, and for finding out whether it answers. */
-  connectAlone(): Promise<Client>
+  /**
+   * A connection beside the pool: for migrations, and for finding out whether it answers.
+   * @param timeout how long a statement may take, ms; absent: as long as it does
+   */
+  connectAlone(timeout?: number): Promise<Client>
   /** Waits for what is under way. */
   end(): Promise<void>
 }

@@ -47,6 +47,7 @@ export const openPostgres = ({ url, size, timeout }: PostgresOptions): Pool => {
     connectionString: url,
     application_name: 'hoofbeat',
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: timeout,
     types: { getTypeParser: (oid, format) => parsers[oid] ?? pg.types.getTypeParser(oid, format) },
   }
@@ -68,8 +69,8 @@ export const openPostgres = ({ url, size, timeout }: PostgresOptions): Pool => {
       const client = await pool.connect()
       return new PostgresClient(client, broken => client.release(broken))
     },
-    connectAlone: async () => {
-      const client = new pg.Client(config)
+    connectAlone: async limit => {
+      const client = new pg.Client({ ...config, ...(limit !== undefined && { query_timeout: limit }) })
       client.on('error', nothing)
       await client.connect()
       return new PostgresClient(client, () => void client.end().catch(nothing))

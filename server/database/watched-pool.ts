@@ -7,6 +7,8 @@ import { isAway, reason, translate } from './trouble.ts'
 
 /** Between two tries to reach a database that is away, ms. */
 const PAUSE = 500
+/** How long the answer to such a try may take, ms. */
+const ANSWER_WITHIN = 2_000
 /** An answer this young, ms, says that the database is there. */
 const YOUNG = 1_000
 
@@ -86,6 +88,7 @@ export class WatchedPool {
   /** Rejects where it does not answer within `timeout` ms. */
   async check(timeout: number): Promise<void> {
     if (this.#away !== undefined) throw this.#away
+    if (this.#ended) throw new Error('the database is closed')
     if (performance.now() - this.#answeredAt < YOUNG) return
     const { promise: late, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => reject(new Error(`${this.#pool.name}: no answer in ${timeout} ms`)), timeout)
@@ -122,7 +125,7 @@ export class WatchedPool {
 
   /** One try, on a connection of its own: those of the pool may all be taken, or broken without knowing it. */
   async #reach(): Promise<void> {
-    const client = await this.#pool.connectAlone()
+    const client = await this.#pool.connectAlone(this.#migrated ? ANSWER_WITHIN : undefined)
     try {
       if (this.#migrated) return void (await client.query('select 1'))
       const done = await migrate(client)
