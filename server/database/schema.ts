@@ -46,6 +46,15 @@ export interface Sessions {
   expires_at: Time
 }
 
+export interface SigningKeys {
+  id: Fixed<string>
+  /** A JWK; written by `JSON.stringify`. */
+  public_key: ColumnType<Record<string, string>, string, never>
+  /** Encrypted with SESSION_SECRET. */
+  private_key: Fixed<Buffer>
+  created_at: Clocked
+}
+
 export type AccessChangeKind = 'user' | 'session' | 'room' | 'visibility' | 'member' | 'role' | 'ban' | 'block'
 
 export interface AccessChanges {
@@ -185,6 +194,7 @@ export interface Outbox {
 export interface Schema {
   users: Users
   sessions: Sessions
+  signing_keys: SigningKeys
   access_changes: AccessChanges
   friendships: Friendships
   blocks: Blocks

@@ -42,6 +42,14 @@ create table sessions (
 create index sessions_user on sessions (user_id, last_seen_at desc, id);
 create index sessions_expiry on sessions (expires_at);
 
+-- What access tokens are signed with, the newest first. The private key is encrypted with SESSION_SECRET.
+create table signing_keys (
+  id text collate "C" primary key,
+  public_key jsonb not null,
+  private_key bytea not null,
+  created_at timestamptz(3) not null default now()
+);
+
 -- Rights that ended. Rows outlive what they speak of, so nothing is referenced.
 create table access_changes (
   id bigint generated always as identity primary key,
