@@ -38,8 +38,8 @@ const WAIT = 20
 
 /**
  * Opens the database and migrates it: PostgreSQL at `DATABASE_URL`, otherwise PGlite in `DATA_DIR/sql`. A PostgreSQL that is
- * away is said and waited for behind the scenes. Rejects with FolderError where the folder cannot be used, or with what is
- * wrong with the migrations.
+ * away is said and waited for behind the scenes. Rejects with FolderError where the folder cannot be used, with
+ * MigrationError where the migrations do not fit, and with the database's own error where one fails.
  */
 export const openDatabase = async (config: DatabaseConfig, logger: Logger): Promise<Database> => {
   const { DATABASE_URL: url, DATABASE_POOL: size, DATABASE_TIMEOUT: timeout, DATA_DIR: data } = config

@@ -1,13 +1,13 @@
-import type { ColumnType, Generated, Insertable, RawBuilder, Selectable } from 'kysely'
+import type { ColumnType, Expression, Generated, Insertable, Selectable } from 'kysely'
 
 /**
  * A point in time: read as epoch ms; written as `at(ms)`, or as SQL's own `now()` with `sql<number>`. A bare number where a
  * time is compared passes the compiler, and is refused by the database every time.
  */
-type Time = ColumnType<number, RawBuilder<number>, RawBuilder<number>>
+type Time = ColumnType<number, Expression<number>, Expression<number>>
 /** The same, set by the database where it is left out. */
-type Clocked = ColumnType<number, RawBuilder<number> | undefined, RawBuilder<number>>
-type NullableTime = ColumnType<number | null, RawBuilder<number> | null | undefined, RawBuilder<number> | null>
+type Clocked = ColumnType<number, Expression<number> | undefined, Expression<number>>
+type NullableTime = ColumnType<number | null, Expression<number> | null | undefined, Expression<number> | null>
 /** May be left out: then it is empty. */
 type Nullable<T> = ColumnType<T | null, T | null | undefined, T | null>
 /** Numbered by the database, in an order that is not that of commits. */

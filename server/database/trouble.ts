@@ -1,5 +1,10 @@
 import { fail, HoofbeatError } from '../errors.ts'
 
+/** The migrations do not fit the database. The message is one line for whoever starts the node. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError'
+}
+
 /** The first letters of the SQLSTATEs that say that the server cannot do its work now, not that the statement is wrong. */
 const away = [
   '08', // the connection
@@ -30,11 +35,11 @@ export const isUniqueViolation = (error: unknown, constraint?: string): boolean 
 /** Whether others were in the way, so that the same transaction may do when it is run again. */
 export const isConflict = (error: unknown): boolean => isSql(error) && ['40001', '40P01'].includes(error.code)
 
-/** Whether it may be another time: what is not the database's own word is the connection's, mistakes of ours aside. */
+/** Whether it may be another time: what is not the database's own word is the connection's, mistakes aside. */
 export const isAway = (error: unknown): boolean =>
   isSql(error)
     ? away.some(state => error.code.startsWith(state))
-    : !(error instanceof TypeError || error instanceof RangeError)
+    : !(error instanceof TypeError || error instanceof RangeError || error instanceof MigrationError)
 
 /** What is wrong, in words for an operator. */
 export const reason = (error: unknown): string => {
