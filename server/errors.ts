@@ -303,6 +303,24 @@ export const errors = {
     http: 429,
     retry: true,
   },
+  ENDED_BY_ADMIN: {
+    message: 'an admin has ended this connection',
+    advice: 'Ask the admins before you connect again.',
+    http: 403,
+    retry: false,
+  },
+  PRESENCE_UNAVAILABLE: {
+    message: 'who is there cannot be told now',
+    advice: 'Try again later.',
+    http: 503,
+    retry: true,
+  },
+  NO_SUCH_REQUEST: {
+    message: 'there is no such request for friendship',
+    advice: 'Read the list of requests again.',
+    http: 404,
+    retry: false,
+  },
   INTERNAL: {
     message: 'something went wrong in the server',
     advice: 'Connect again; if it goes on, tell the operators the session id.',

@@ -16,6 +16,7 @@ import type { Access } from './ports/access.ts'
 import type { Claims } from './ports/claims.ts'
 import type { Driver } from './ports/driver.ts'
 import type { RoomLog } from './ports/room-log.ts'
+import type { Signals } from './ports/signals.ts'
 import { isLoopback, originCheck } from './transport/origin.ts'
 import { tcpServer } from './transport/tcp.ts'
 import { webSocketRoutes } from './transport/websocket.ts'
@@ -40,16 +41,19 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
   const tls = await readTls(config)
   const log = await openLog(config, logger)
   const access = openAccessDriver(config, logger)
+  const signals = await openSignals(config, logger)
   const app = buildHttp({ config, logger, tls })
   const closeDrivers = async (): Promise<void> => {
     await access.close()
+    await signals.close()
     await log.close()
   }
   try {
     if (config.ROOM_NAMES) await log.port.create(config.ROOM_NAMES)
     const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: Number(log.keysReachable()) }))
     const version = packageJson.version
-    const node = new Node({ config, log: log.port, access: access.port, meter: metrics.meter, logger, version })
+    const ports = { log: log.port, access: access.port, signals: signals.port }
+    const node = new Node({ config, ...ports, meter: metrics.meter, logger, version })
     const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
     const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
@@ -145,6 +149,16 @@ const openClaims = async (config: Config, logger: Logger): Promise<Driver<Claims
   // Of rooms that are made while it can be reached nothing has to be looked up later.
   await claims.check(REDIS_FIRST).catch(() => undefined)
   return claims
+}
+
+/** What nodes tell each other that is gone when it is told. Nothing waits for a Redis that is away. */
+const openSignals = async (config: Config, logger: Logger): Promise<Driver<Signals>> => {
+  if (config.REDIS_URL === undefined) {
+    const { memorySignals } = await import('./drivers/memory/signals.ts')
+    return memorySignals()
+  }
+  const { openRedisSignals } = await import('./drivers/redis/signals.ts')
+  return openRedisSignals({ url: config.REDIS_URL, logger })
 }
 
 const saslOf = (config: Config) => {

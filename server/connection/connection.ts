@@ -1,4 +1,5 @@
 import { fail, type HoofbeatError, toHoofbeatError } from '../errors.ts'
+import { parseDestination } from '../fanout/destination.ts'
 import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
 import { echoed } from '../frames/headers.ts'
 import { connected, connecting, left } from '../frames/index.ts'
@@ -7,6 +8,7 @@ import { Transactions } from '../frames/transactions.ts'
 import type { Identity } from '../ports/access.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
+import type { UserEvent } from '../ports/signals.ts'
 import { encodeFrame } from '../stomp/encoder.ts'
 import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
 import { lay } from '../stomp/framing.ts'
@@ -251,6 +253,7 @@ export class Connection implements FrameConnection {
       'user-name': identity.user,
     })
     this.#expiry.set(identity.expires)
+    this.around.attendance?.arrived(this.session, identity, { address: this.address, rooms: () => this.#rooms() })
     this.#logger.debug({ connection: this.session, user: identity.user, version }, 'connected')
   }
 
@@ -279,6 +282,10 @@ export class Connection implements FrameConnection {
 
   spend(): void {
     this.#rate!.spend()
+  }
+
+  maySignal(): boolean {
+    return this.around.quotas.maySignal(this.identity.user)
   }
 
   mayMakeRoom(): boolean {
@@ -342,12 +349,42 @@ export class Connection implements FrameConnection {
     }
   }
 
+  deliver(key: string, { type, body }: UserEvent): void {
+    const destination = this.subscriptions.get(key)?.destination
+    if (destination === undefined || !this.outlet.open) return
+    const headers = Object.entries({
+      'subscription': key,
+      destination,
+      'message-id': `${this.session}-${++this.#notices}`,
+      type,
+      'content-type': 'application/json',
+    })
+    const frame = encodeFrame('MESSAGE', headers, Buffer.from(JSON.stringify(body)), this.version)
+    this.outlet.push(lay(this.framing, frame, true), 1)
+  }
+
+  /** Tells the user's own queue `events`, if this connection subscribed to it. */
+  tellEvent(event: UserEvent): void {
+    for (const [key, { destination }] of this.subscriptions) {
+      if (destination === '/user/queue/events') this.deliver(key, event)
+    }
+  }
+
+  /** The rooms that it is subscribed to. */
+  * #rooms(): Generator<RoomId> {
+    for (const { destination } of this.subscriptions.values()) {
+      const place = parseDestination(destination)
+      if (place.kind === 'room') yield place.room
+    }
+  }
+
   // ── The end ──
 
   fail(error: HoofbeatError, receipt?: string): void {
     if (this.#over) return
     this.#over = true
     this.#lanes.refuse()
+    if (error.code === 'SESSION_ENDED') this.around.attendance?.left(this.session, true)
     const fields = { connection: this.session, user: this.user, code: error.code, err: error.cause }
     this.#logger[error.code === 'INTERNAL' ? 'error' : 'info'](fields, error.message)
     if (this.#gone) return this.#release()
@@ -405,7 +442,10 @@ export class Connection implements FrameConnection {
       this.#leave()
       this.#read()
     } else this.#release()
-    if (this.#identity) this.around.access.left?.(this.#identity)
+    if (this.#identity) {
+      this.around.access.left?.(this.#identity)
+      this.around.attendance?.left(this.session, false)
+    }
     this.#logger.debug({ connection: this.session, user: this.user }, 'closed')
   }
 }

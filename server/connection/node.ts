@@ -3,11 +3,15 @@ import type { Config } from '../config.ts'
 import { fail, toHoofbeatError } from '../errors.ts'
 import { Hub } from '../fanout/hub.ts'
 import { Rooms } from '../fanout/rooms.ts'
+import { RoomSignals } from '../fanout/signals.ts'
 import type { Surroundings } from '../frames/connection.ts'
 import type { Access, AccessChange } from '../ports/access.ts'
+import type { UserEvents } from '../ports/events.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Meter } from '../ports/meter.ts'
+import type { Attendance } from '../ports/presence.ts'
 import type { RoomLog } from '../ports/room-log.ts'
+import type { Signals, UserEvent } from '../ports/signals.ts'
 import { Connection } from './connection.ts'
 import { Intake } from './intake.ts'
 import { Quotas } from './quotas.ts'
@@ -21,6 +25,8 @@ export interface NodeParts extends Surroundings {
   readonly quotas: Quotas
   readonly intake: Intake
   readonly turn: Turn
+  /** Absent where nobody asks who is there. */
+  readonly attendance?: Attendance | undefined
   /** CONNECTED's `server` header. */
   readonly server: string
   /** How often deadlines are looked at, ms. */
@@ -33,6 +39,9 @@ export interface NodeOptions {
   readonly config: Config
   readonly log: RoomLog
   readonly access: Access
+  readonly signals: Signals
+  readonly events?: UserEvents | undefined
+  readonly attendance?: Attendance | undefined
   readonly meter: Meter
   readonly logger: Logger
   readonly version: string
@@ -56,7 +65,8 @@ export class Node {
   draining = false
   #whenEmpty: (() => void) | undefined
 
-  constructor({ config, log, access, meter, logger, version, ratePatience = RATE_PATIENCE_MS }: NodeOptions) {
+  constructor(options: NodeOptions) {
+    const { config, log, access, meter, logger, version, ratePatience = RATE_PATIENCE_MS } = options
     const grain = Math.min(1000, Math.ceil(config.HEART_BEAT / 10), Math.ceil(config.LOGIN_TIMEOUT / 4))
     const rooms = new Rooms(log, config.ROOMS)
     this.#parts = {
@@ -69,6 +79,9 @@ export class Node {
       ratePatience,
       hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES, onGone: room => rooms.forget(room) }),
       rooms,
+      signals: new RoomSignals(options.signals),
+      events: options.events,
+      attendance: options.attendance,
       quotas: new Quotas(config, meter),
       intake: new Intake(config.LOG_QUEUE_BYTES),
       turn: new Turn(),
@@ -147,6 +160,18 @@ export class Node {
   async #empty(): Promise<void> {
     if (this.#connections.size === 0) return
     await new Promise<void>(resolve => (this.#whenEmpty = resolve))
+  }
+
+  /** Ends the connection `id` where it is on this node. */
+  disconnect(id: string): void {
+    for (const connection of this.#connections) {
+      if (connection.session === id) connection.fail(fail('ENDED_BY_ADMIN'))
+    }
+  }
+
+  /** Tells every connection that subscribed to the user's own queue `events`. */
+  tellAll(event: UserEvent): void {
+    for (const connection of this.#connections) connection.tellEvent(event)
   }
 
   #changed({ session }: AccessChange): void {

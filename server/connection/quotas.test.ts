@@ -17,6 +17,7 @@ const limits = {
   CONNECTIONS_WAITING: 2,
   ROOMS_PER_MINUTE: 2,
   SENDS_PER_SECOND: 10,
+  SIGNALS_PER_SECOND: 3,
 }
 
 t.test('[S-35] a second of SENDs at once, then the next when its time has come', async t => {

@@ -4,10 +4,15 @@ import type { Meter } from '../ports/meter.ts'
 
 type Limits = Pick<
   Config,
-  'CONNECTIONS_PER_USER' | 'CONNECTIONS_PER_ADDRESS' | 'CONNECTIONS_WAITING' | 'ROOMS_PER_MINUTE' | 'SENDS_PER_SECOND'
+  | 'CONNECTIONS_PER_USER'
+  | 'CONNECTIONS_PER_ADDRESS'
+  | 'CONNECTIONS_WAITING'
+  | 'ROOMS_PER_MINUTE'
+  | 'SENDS_PER_SECOND'
+  | 'SIGNALS_PER_SECOND'
 >
 
-/** SENDs of one user on this node: `rate` a second on average, a second's worth at once. Shared by its connections. */
+/** What one user does on this node: `rate` a second on average, a second's worth at once. Shared by its connections. */
 export class Rate {
   readonly #rate: number
   #tokens: number
@@ -16,6 +21,14 @@ export class Rate {
   constructor(rate: number) {
     this.#rate = rate
     this.#tokens = rate
+  }
+
+  /** Takes one, if there is one. */
+  take(): boolean {
+    this.#fill()
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
   }
 
   /** Takes one, on credit if need be. */
@@ -43,13 +56,20 @@ export class Rate {
   }
 }
 
+interface User {
+  connections: number
+  /** Of SENDs into rooms, and of signals. */
+  readonly rate: Rate
+  readonly signals: Rate
+}
+
 /** What a node allows each user and each address. */
 export class Quotas {
   readonly #limits: Limits
   readonly #meter: Meter
   #waiting = 0
   readonly #addresses = new Map<string, number>()
-  readonly #users = new Map<string, { connections: number; readonly rate: Rate }>()
+  readonly #users = new Map<string, User>()
   #minute = 0
   readonly #roomsMade = new Map<string, number>()
 
@@ -69,12 +89,22 @@ export class Quotas {
 
   /** One that arrived logs in; throws TOO_MANY_CONNECTIONS. Returns the user's rate. */
   login(user: string): Rate {
-    const known = this.#users.get(user) ?? { connections: 0, rate: new Rate(this.#limits.SENDS_PER_SECOND) }
+    const known = this.#users.get(user) ?? this.#newcomer()
     if (known.connections >= this.#limits.CONNECTIONS_PER_USER) throw this.#refuse('user', 'of this user')
     known.connections++
     this.#users.set(user, known)
     this.#waiting--
     return known.rate
+  }
+
+  #newcomer(): User {
+    const { SENDS_PER_SECOND: sends, SIGNALS_PER_SECOND: signals } = this.#limits
+    return { connections: 0, rate: new Rate(sends), signals: new Rate(signals) }
+  }
+
+  /** Whether a user who has logged in may say one more thing that is fleeting now; counts it if so. */
+  maySignal(user: string): boolean {
+    return this.#users.get(user)!.signals.take()
   }
 
   #refuse(reason: string, detail: string): HoofbeatError {
@@ -97,7 +127,7 @@ export class Quotas {
     const forget = (): void => {
       if (known.connections === 0 && this.#users.get(user) === known) this.#users.delete(user)
     }
-    setTimeout(forget, known.rate.refill).unref()
+    setTimeout(forget, Math.max(known.rate.refill, known.signals.refill)).unref()
   }
 
   /** Whether `user` at `address` may make one more room in this minute; counts it if so. */

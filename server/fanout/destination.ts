@@ -4,16 +4,18 @@ import type { Epoch, Offset, Position, RoomId } from '../ports/room-log.ts'
 /** Where a frame is addressed to. */
 export type Destination =
   | { readonly kind: 'room'; readonly room: RoomId }
-  | { readonly kind: 'queue'; readonly queue: 'session' }
+  | { readonly kind: 'signal'; readonly room: RoomId }
+  | { readonly kind: 'queue'; readonly queue: 'session' | 'events' }
   | { readonly kind: 'renew' }
 
-const ROOM = /^\/topic\/([A-Za-z0-9._\-/:]{1,120})$/
+const ROOM = /^\/(topic|signal)\/([A-Za-z0-9._\-/:]{1,120})$/
 
 /** Reads a `destination` header; throws BAD_DESTINATION. */
 export const parseDestination = (text: string): Destination => {
-  const room = ROOM.exec(text)?.[1]
-  if (room !== undefined) return { kind: 'room', room }
+  const [, kind, room] = ROOM.exec(text) ?? []
+  if (room !== undefined) return { kind: kind === 'signal' ? 'signal' : 'room', room }
   if (text === '/user/queue/session') return { kind: 'queue', queue: 'session' }
+  if (text === '/user/queue/events') return { kind: 'queue', queue: 'events' }
   if (text === '/session/renew') return { kind: 'renew' }
   throw fail('BAD_DESTINATION', text.slice(0, 200))
 }

@@ -2,10 +2,13 @@ import type { Config } from '../config.ts'
 import type { HoofbeatError } from '../errors.ts'
 import type { Hub } from '../fanout/hub.ts'
 import type { Rooms } from '../fanout/rooms.ts'
+import type { RoomSignals } from '../fanout/signals.ts'
 import type { Outlet, Subscription } from '../fanout/subscription.ts'
 import type { Access, Identity } from '../ports/access.ts'
+import type { UserEvents } from '../ports/events.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
+import type { UserEvent } from '../ports/signals.ts'
 import type { Frame, Version } from '../stomp/frame.ts'
 import type { Framing } from '../stomp/framing.ts'
 import type { Transactions } from './transactions.ts'
@@ -16,6 +19,9 @@ export interface Surroundings {
   readonly access: Access
   readonly hub: Hub
   readonly rooms: Rooms
+  readonly signals: RoomSignals
+  /** Absent where nothing is known of users: then their queue stays empty. */
+  readonly events?: UserEvents | undefined
   readonly meter: Meter
 }
 
@@ -24,6 +30,8 @@ export interface Subscribed {
   readonly destination: string
   /** A room's, once it stands; the user's own queue has none. */
   subscription?: Subscription
+  /** Ends one that has no place in the log, once it stands. */
+  stop?: () => void
   /** UNSUBSCRIBE has come: whatever is under way ends itself. */
   ended: boolean
 }
@@ -59,6 +67,10 @@ export interface Connection {
   append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>
   /** Counts a SEND against the user's rate: past it no more is read for a while. */
   spend(): void
+  /** Whether this user may say one more thing that is fleeting now; counts it. */
+  maySignal(): boolean
+  /** Hands an event to the subscription to the user's own queue that is known by `key`; where the outlet has had enough, not. */
+  deliver(key: string, event: UserEvent): void
   /** Whether this user and address may make one more room now; counts it. */
   mayMakeRoom(): boolean
   /** Resolves when everything that was under way before is done. */

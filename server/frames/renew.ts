@@ -16,7 +16,7 @@ export const renew: FrameHandler = async (connection, frame) => {
   if (identity.session !== session) throw fail('BAD_CREDENTIALS', 'the new token is of another session')
   for (const { destination } of connection.subscriptions.values()) {
     const place = parseDestination(destination)
-    if (place.kind === 'room' && !(await connection.around.access.mayRead(identity, place.room))) {
+    if ('room' in place && !(await connection.around.access.mayRead(identity, place.room))) {
       throw fail('FORBIDDEN', `to read ${place.room} with the new token`)
     }
   }

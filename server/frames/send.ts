@@ -6,15 +6,17 @@ import type { Frame } from '../stomp/frame.ts'
 import { DONE, type Connection, type FrameHandler, type Outcome } from './connection.ts'
 import { required } from './headers.ts'
 import { renew } from './renew.ts'
+import { signal } from './signal.ts'
 
 const LONGEST_KEY = 64
 
-/** SEND: to a room, into its log (or into a transaction); to /session/renew, a new token. */
+/** SEND: to a room, into its log (or into a transaction); to its signals, past the log; to /session/renew, a new token. */
 export const send: FrameHandler = (connection, frame) => {
   const text = required(frame, 'destination')
   const destination = parseDestination(text)
   const transaction = frame.headers.get('transaction')
   if (destination.kind === 'renew' && transaction === undefined) return renew(connection, frame)
+  if (destination.kind === 'signal' && transaction === undefined) return signal(connection, destination.room, frame)
   if (destination.kind !== 'room') throw fail('BAD_DESTINATION', `nobody can send to ${text} here`)
   const { room } = destination
   const record = recordOf(connection.identity.user, frame)

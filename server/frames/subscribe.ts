@@ -6,11 +6,12 @@ import type { RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
 import { DONE, type Connection, type FrameHandler, type Outcome, type Subscribed } from './connection.ts'
 import { count, echoed, required } from './headers.ts'
+import { listen } from './signal.ts'
 
 type AckMode = 'auto' | 'client' | 'client-individual'
 const LARGEST_WINDOW = 100_000
 
-/** SUBSCRIBE: to a room, or to the user's own queue. Its RECEIPT comes when the start is fixed. */
+/** SUBSCRIBE: to a room, its signals, or the user's own queue. Its RECEIPT comes when the start is fixed. */
 export const subscribe: FrameHandler = (connection, frame) => {
   const destination = required(frame, 'destination')
   const place = parseDestination(destination)
@@ -23,9 +24,10 @@ export const subscribe: FrameHandler = (connection, frame) => {
   if (subscriptions.size >= connection.around.config.SUBSCRIPTIONS) throw fail('TOO_MANY_SUBSCRIPTIONS')
   const mode = ackMode(frame)
   const subscribed: Subscribed = { destination, ended: false }
-  if (place.kind === 'queue') {
+  if (place.kind !== 'room') {
     if (mode !== 'auto') throw fail('BAD_HEADER', `ack takes auto for ${destination}`)
     subscriptions.set(key, subscribed)
+    if (place.kind === 'signal' || place.queue === 'events') return listen(connection, place, key, subscribed)
     connection.watchNotice()
     return DONE
   }
@@ -89,6 +91,7 @@ export const unsubscribe: FrameHandler = (connection, frame) => {
 export const leave = (subscribed: Subscribed): void => {
   subscribed.ended = true
   subscribed.subscription?.end()
+  subscribed.stop?.()
 }
 
 /** STOMP 1.0 may unsubscribe by destination instead of by id: first the one that was made without an id. */

@@ -9,6 +9,7 @@ import type { Test } from 'tap'
 import { readConfig } from '../config.ts'
 import { Node, type NodeOptions } from '../connection/node.ts'
 import { openLevelLog } from '../drivers/level/room-log.ts'
+import { memorySignals } from '../drivers/memory/signals.ts'
 import { openAccess } from '../drivers/open.ts'
 import { buildHttp } from '../http/server.ts'
 import { createMetrics } from '../http/metrics.ts'
@@ -82,7 +83,7 @@ export interface TestBridge {
 export const startBridge = async (
   t: Test,
   env: Readonly<Record<string, string>> = {},
-  parts: Partial<Pick<NodeOptions, 'access' | 'log' | 'ratePatience'>> = {},
+  parts: Partial<Pick<NodeOptions, 'access' | 'attendance' | 'events' | 'log' | 'ratePatience' | 'signals'>> = {},
 ): Promise<TestBridge> => {
   const config = readConfig({ ROOMS_PER_MINUTE: '100000', ...env })
   const { lines, logger } = recorder()
@@ -94,7 +95,8 @@ export const startBridge = async (
   })
   const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: 1 }))
   const { meter } = metrics
-  const node = new Node({ config, log: log.port, access: openAccess().port, meter, logger, version: '0.0.0', ...parts })
+  const given = { config, log: log.port, access: openAccess().port, signals: memorySignals().port, ...parts }
+  const node = new Node({ ...given, meter, logger, version: '0.0.0' })
   const app = buildHttp({ config, logger })
   await app.register(webSocketRoutes, { node, meter, maxPayload: 2 ** 21, mayConnect: () => true })
   metrics.routes(app)
