@@ -53,6 +53,22 @@ redis-stop: ## end what redis began
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/redis.ts stop
 
+postgres: ## a PostgreSQL in the background, on 127.0.0.1:5432, for DATABASE_URL
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/postgres.ts start
+
+postgres-stop: ## end what postgres began
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/postgres.ts stop
+
+services: ## kafka, postgres and redis together; says how to start a node on them
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/services.ts start
+
+services-stop: ## end what services began
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/services/services.ts stop
+
 check: ## types, lint, format, dead code, imports, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
@@ -76,4 +92,4 @@ image: ## the Docker image hoofbeat
 clean: ## remove what can be made again; data and the local Kafka's data stay
 	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
 
-.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop check bench chaos fuzz image clean
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop postgres postgres-stop services services-stop check bench chaos fuzz image clean

@@ -74,7 +74,13 @@ t.test('every target of the Makefile is in the README', async t => {
 })
 
 t.test('what the documents link to is there', async t => {
-  for (const file of ['README.md', 'server/PROTOCOL.md', 'server/ARCHITECTURE.md', 'kafka/README.md']) {
+  for (const file of [
+    'README.md',
+    'server/PROTOCOL.md',
+    'server/ARCHITECTURE.md',
+    'server/database/README.md',
+    'kafka/README.md',
+  ]) {
     for (const link of all(read(file), /\]\((?!https?:|#)([^)#]+)/g)) {
       t.ok(readdirSync(join(root, file, '..', link, '..')).includes(link.split('/').at(-1)!), `${file}: ${link}`)
     }

@@ -21,11 +21,17 @@ const HELP = `Usage: node scripts/services/kafka.ts <command>
 Needs Java 17 or newer, and Maven for the first start. The data is in .cache/kafka-data: remove the folder to begin anew.
 `
 
+/** One broker that outlives this process, unless it runs. Resolves with a line that says where it is. */
+export const startKafkaBackground = (): Promise<string> => startBackground({ command: 'start', port: PORT, data })
+
+/** Ends what runs in the background, and nothing else. */
+export const stopKafkaBackground = (): Promise<string> => stopBackground(data)
+
 const commands: Record<string, () => Promise<string>> = {
-  start: () => startBackground({ command: 'start', port: PORT, data }),
+  start: startKafkaBackground,
   cluster: () => startBackground({ command: 'cluster', port: PORT, data }),
   secure: () => startBackground({ command: 'secure', port: PORT, data }),
-  stop: () => stopBackground(data),
+  stop: stopKafkaBackground,
   install: async () => `Kafka is installed: ${await installKafka()}`,
 }
 
