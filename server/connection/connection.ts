@@ -3,13 +3,13 @@ import { parseDestination } from '../fanout/destination.ts'
 import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
 import { echoed } from '../frames/headers.ts'
 import { connected, connecting, left } from '../frames/index.ts'
-import { leave } from '../frames/subscribe.ts'
+import { leave, reconsider } from '../frames/leave.ts'
 import { Transactions } from '../frames/transactions.ts'
 import type { Identity } from '../ports/access.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
 import type { UserEvent } from '../ports/signals.ts'
-import { encodeFrame } from '../stomp/encoder.ts'
+import { encodeFrame, encodeHeader } from '../stomp/encoder.ts'
 import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
 import { lay } from '../stomp/framing.ts'
 import { Parser } from '../stomp/parser.ts'
@@ -361,6 +361,15 @@ export class Connection implements FrameConnection {
     })
     const frame = encodeFrame('MESSAGE', headers, Buffer.from(JSON.stringify(body)), this.version)
     this.outlet.push(lay(this.framing, frame, true), 1)
+  }
+
+  drop(destination: string): void {
+    this.outlet.dropLine(encodeHeader('destination', destination, this.version))
+  }
+
+  /** Rights of the user may have ended, in `room` or in any. */
+  reconsider(room: RoomId | undefined): void {
+    void reconsider(this, room)
   }
 
   /** Tells the user's own queue `events`, if this connection subscribed to it. */

@@ -62,6 +62,8 @@ export class Node {
   readonly #admitted = new WeakSet<Connection>()
   readonly #ticking: NodeJS.Timeout
   #ticked = Date.now()
+  /** Rights that may have ended, to be looked at in this turn. */
+  #changes: AccessChange[] = []
   draining = false
   #whenEmpty: (() => void) | undefined
 
@@ -174,10 +176,27 @@ export class Node {
     for (const connection of this.#connections) connection.tellEvent(event)
   }
 
-  #changed({ session }: AccessChange): void {
-    if (session === undefined) return
+  #changed(change: AccessChange): void {
+    const { session } = change
+    if (session === undefined) {
+      // Those that come together are looked at together: each look is at every connection.
+      if (this.#changes.push(change) === 1) setImmediate(() => this.#reconsider())
+      return
+    }
     for (const connection of this.#connections) {
       if (connection.signedInBy === session) connection.fail(fail('SESSION_ENDED'))
+    }
+  }
+
+  /** Has the connections that recent changes concern ask for their rights again. */
+  #reconsider(): void {
+    const changes = Map.groupBy(this.#changes, ({ user }) => user)
+    this.#changes = []
+    for (const connection of this.#connections) {
+      const { user } = connection
+      if (user === undefined) continue
+      for (const { room } of changes.get(undefined) ?? []) connection.reconsider(room)
+      for (const { room } of changes.get(user) ?? []) connection.reconsider(room)
     }
   }
 

@@ -88,6 +88,17 @@ export class Outbox implements Outlet {
     this.#bytes = this.#parts.reduce((sum, part) => sum + part.length, 0)
   }
 
+  /** Drops the MESSAGE frames that wait and have `line` among their headers. What waits in one part has one destination. */
+  dropLine(line: string): void {
+    const wanted = `\n${line}`
+    this.#parts = this.#parts.filter(
+      part => this.#answers?.has(part) || !part.subarray(0, part.indexOf('\n\n') + 1).includes(wanted),
+    )
+    this.#bytes = this.#parts.reduce((sum, part) => sum + part.length, 0)
+    // It may be open now for those who wait for that.
+    this.#schedule()
+  }
+
   /** Calls `finished` when all has been handed to the socket. */
   finish(finished: () => void): void {
     this.#finished = finished

@@ -22,7 +22,7 @@ export const openAccess = (): Driver<Access> => {
         }
         return { user }
       },
-      async mayRead() {
+      mayRead() {
         open()
         return true
       },

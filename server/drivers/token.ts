@@ -64,7 +64,7 @@ export const tokenAccess = (options: TokenAccessOptions): Driver<Access> => {
           throw refusal(error, trust.algorithms)
         }
       },
-      async mayRead(who, room) {
+      mayRead(who, room) {
         open()
         return rights.get(who)?.mayRead(room) ?? false
       },

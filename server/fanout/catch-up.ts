@@ -1,4 +1,4 @@
-import { toHoofbeatError } from '../errors.ts'
+import { fail, toHoofbeatError } from '../errors.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { LogRecord } from '../ports/room-log.ts'
 import { Batch, sizeOf } from './batch.ts'
@@ -64,8 +64,11 @@ export class CatchUp {
     if (this.#queue.length > 0) this.#schedule()
   }
 
-  /** One page; returns its bytes, about. Whoever is not finished is queued again, when it can go on. */
-  #step(subscription: Subscription): number {
+  /**
+   * One page; returns its bytes, about. Whoever is not finished is queued again, when it can go on. Each page is asked for
+   * anew: rights may have ended since the last.
+   */
+  #step(subscription: Subscription, allowed = false): number {
     const { room, options } = subscription
     const behind = subscription.next < room.recent.first
     if (subscription.ended || subscription.credit <= 0 || (behind && !room.tail)) {
@@ -73,10 +76,24 @@ export class CatchUp {
       subscription.catchingUp = false
       return 0
     }
-    if (!options.outlet.open) this.#awaitOpen(subscription)
+    if (!options.outlet.open) {
+      this.#awaitOpen(subscription)
+      return 0
+    }
+    const answer = allowed || mayRead(subscription)
+    if (answer !== true) void this.#ask(subscription, answer)
     else if (behind) void this.#fromLog(subscription)
     else return this.#fromRecent(subscription)
     return 0
+  }
+
+  async #ask(subscription: Subscription, answer: boolean | Promise<boolean>): Promise<void> {
+    try {
+      if (!(await answer)) throw fail('FORBIDDEN', `to read ${subscription.room.id}`)
+      this.#step(subscription, true)
+    } catch (cause) {
+      subscription.fail(toHoofbeatError(cause))
+    }
   }
 
   #awaitOpen(subscription: Subscription): void {
@@ -149,6 +166,14 @@ export class CatchUp {
     }
     subscription.pageRecords = pageRecords(records)
     subscription.take(new Batch(room.id, room.epoch, records), 0)
+  }
+}
+
+const mayRead = ({ options }: Subscription): boolean | Promise<boolean> => {
+  try {
+    return options.mayRead?.() ?? true
+  } catch (error) {
+    return Promise.reject(error)
   }
 }
 

@@ -22,6 +22,9 @@ export const parseDestination = (text: string): Destination => {
 
 export const destinationOf = (room: RoomId): string => `/topic/${room}`
 
+/** Of what is fleeting in a room. */
+export const signalsOf = (room: RoomId): string => `/signal/${room}`
+
 export const messageId = (epoch: Epoch, offset: Offset): string => `${epoch}-${offset}`
 
 /** Reads a message-id of ours; undefined where it is none. */

@@ -4,6 +4,7 @@ import type { RoomId } from '../ports/room-log.ts'
 import { encodeFrame } from '../stomp/encoder.ts'
 import type { Version } from '../stomp/frame.ts'
 import { lay, type Framing } from '../stomp/framing.ts'
+import { signalsOf } from './destination.ts'
 import type { Outlet } from './subscription.ts'
 
 /** One client's subscription to the signals of a room. */
@@ -64,7 +65,7 @@ const messageOf = (room: RoomId, signal: RoomSignal, version: Version, subscript
   const { id, type, time, sender, contentType, body } = signal
   const headers = Object.entries({
     subscription,
-    'destination': `/signal/${room}`,
+    'destination': signalsOf(room),
     'message-id': id,
     type,
     'timestamp': String(time),

@@ -27,7 +27,9 @@ export interface SubscriptionOptions {
   readonly window?: number
   /** In mode client an acknowledgement counts for all messages before it too. */
   readonly cumulative?: boolean
-  /** The room is gone, or its log cannot be read: the subscription has ended by itself. */
+  /** Asked before each page of history. Absent: it may always be read. */
+  readonly mayRead?: () => boolean | Promise<boolean>
+  /** The room is gone, its log cannot be read, or it may not be (FORBIDDEN): the subscription has ended by itself. */
   readonly onEnd: (error: HoofbeatError) => void
 }
 

@@ -32,7 +32,7 @@ export interface Subscribed {
   subscription?: Subscription
   /** Ends one that has no place in the log, once it stands. */
   stop?: () => void
-  /** UNSUBSCRIBE has come: whatever is under way ends itself. */
+  /** UNSUBSCRIBE has come, or the right to it has ended: whatever is under way ends itself. */
   ended: boolean
 }
 
@@ -71,6 +71,10 @@ export interface Connection {
   maySignal(): boolean
   /** Hands an event to the subscription to the user's own queue that is known by `key`; where the outlet has had enough, not. */
   deliver(key: string, event: UserEvent): void
+  /** Hands an event to every subscription to the user's own queue, as `deliver` does. */
+  tellEvent(event: UserEvent): void
+  /** Drops the MESSAGE frames of a destination that wait for the transport. */
+  drop(destination: string): void
   /** Whether this user and address may make one more room now; counts it. */
   mayMakeRoom(): boolean
   /** Resolves when everything that was under way before is done. */

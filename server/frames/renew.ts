@@ -14,7 +14,8 @@ export const renew: FrameHandler = async (connection, frame) => {
   const { user, session } = connection.identity
   if (identity.user !== user) throw fail('BAD_CREDENTIALS', 'the new token is of another user')
   if (identity.session !== session) throw fail('BAD_CREDENTIALS', 'the new token is of another session')
-  for (const { destination } of connection.subscriptions.values()) {
+  for (const { destination, ended } of connection.subscriptions.values()) {
+    if (ended) continue
     const place = parseDestination(destination)
     if ('room' in place && !(await connection.around.access.mayRead(identity, place.room))) {
       throw fail('FORBIDDEN', `to read ${place.room} with the new token`)

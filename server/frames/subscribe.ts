@@ -6,6 +6,7 @@ import type { RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
 import { DONE, type Connection, type FrameHandler, type Outcome, type Subscribed } from './connection.ts'
 import { count, echoed, required } from './headers.ts'
+import { leave, revoke } from './leave.ts'
 import { listen } from './signal.ts'
 
 type AckMode = 'auto' | 'client' | 'client-individual'
@@ -61,7 +62,9 @@ const join = async (connection: Connection, frame: Frame, join: Join): Promise<O
       outlet: connection.outlet,
       meter,
       ...(acks ? { window, cumulative: mode === 'client' } : {}),
+      mayRead: () => access.mayRead(connection.identity, room),
       onEnd: error => {
+        if (error.code === 'FORBIDDEN') return revoke(connection, room)
         forget()
         connection.fail(error)
       },
@@ -85,13 +88,6 @@ export const unsubscribe: FrameHandler = (connection, frame) => {
   leave(subscribed)
   const place = parseDestination(subscribed.destination)
   return place.kind === 'room' ? connection.inOrder(place.room, () => DONE) : DONE
-}
-
-/** Ends a subscription wherever it has got to. */
-export const leave = (subscribed: Subscribed): void => {
-  subscribed.ended = true
-  subscribed.subscription?.end()
-  subscribed.stop?.()
 }
 
 /** STOMP 1.0 may unsubscribe by destination instead of by id: first the one that was made without an id. */

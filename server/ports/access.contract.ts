@@ -126,7 +126,7 @@ const running = (t: Test, begin: Begin): void => {
     const who = await access.authenticate(credentials)
     await driver.close()
     await t.rejects(access.authenticate(credentials))
-    await t.rejects(access.mayRead(who, 'general'))
+    await t.rejects(async () => access.mayRead(who, 'general'))
     await t.rejects(async () => access.maySend(who, 'general', someRecord))
     await t.rejects(driver.check(5_000))
     await t.resolves(driver.close(), 'closing it again is fine')

@@ -37,8 +37,9 @@ export const isUser = (name: string): boolean => /^[^\p{Cc}\p{Cs}]{1,128}$/u.tes
 export interface Access {
   /** Rejects with BAD_CREDENTIALS (TOKEN_EXPIRED where that alone is wrong). */
   authenticate(credentials: Credentials): Promise<Identity>
-  mayRead(who: Identity, room: RoomId): Promise<boolean>
-  /** A boolean where that is known at once: every SEND asks. */
+  /** A boolean where that is known at once: every page of a room's history asks. */
+  mayRead(who: Identity, room: RoomId): boolean | Promise<boolean>
+  /** The same: every SEND asks. */
   maySend(who: Identity, room: RoomId, record: NewRecord): boolean | Promise<boolean>
   /** `listener` is called whenever rights may have ended: check again whoever it concerns. */
   changes(listener: (change: AccessChange) => void): void
