@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { sql } from 'kysely'
 import { transaction, type Db, type Tx } from '../database/database.ts'
 import { fail } from '../errors.ts'
@@ -8,8 +8,8 @@ import { fail } from '../errors.ts'
 const KEPT = 86_400_000
 
 export interface Creation<Body> {
-  readonly request: FastifyRequest
-  readonly reply: FastifyReply
+  readonly request: Pick<FastifyRequest, 'headers' | 'method' | 'url'>
+  readonly reply: { statusCode: number }
   /** Who may repeat it: a user's id, or where nobody is signed in an address. */
   readonly scope: string
   /** What a repeat has in common with the first beside method and address; the body, where it holds no secret. */
@@ -27,7 +27,7 @@ export const createOnce = async <Body extends object>(db: Db, creation: Creation
   const { request, reply, scope, work } = creation
   const key = request.headers['idempotency-key']
   return transaction(db, async tx => {
-    reply.code(201)
+    reply.statusCode = 201
     if (typeof key !== 'string') return work(tx)
     const hash = hashOf(creation)
     // One at a time: who comes second sees what the first has done.
@@ -40,7 +40,7 @@ export const createOnce = async <Body extends object>(db: Db, creation: Creation
       .executeTakeFirst()
     if (known) {
       if (known.request_hash !== hash) throw fail('KEY_REUSED')
-      reply.code(known.status)
+      reply.statusCode = known.status
       return JSON.parse(known.body) as Body
     }
     const body = await work(tx)

@@ -1,0 +1,102 @@
+/** Accounts and sessions: who somebody is. */
+
+import type { Config } from '../config.ts'
+import type { Db } from '../database/database.ts'
+import { fail } from '../errors.ts'
+import type { Api, SignedIn } from '../http/api.ts'
+import type { Access, AccessChange } from '../ports/access.ts'
+import type { Counters } from '../ports/counters.ts'
+import type { Driver } from '../ports/driver.ts'
+import type { Logger } from '../ports/logger.ts'
+import { accountAccess, bearerOf, toBridge } from './access.ts'
+import type { Forget } from './closing.ts'
+import { Keys } from './keys.ts'
+import { Passwords } from './passwords.ts'
+import { accountRoutes, keyRoutes } from './routes.ts'
+import { readSecrets } from './secret.ts'
+import { sessionRoutes } from './session-routes.ts'
+import { Tries } from './tries.ts'
+import { Watch, type Change } from './watch.ts'
+
+export { deleteAccount, type Forget } from './closing.ts'
+export { nameKey } from './names.ts'
+export { readAccount, readPeople, readPerson, type Account, type Person } from './profile.ts'
+export { PersonSchema } from './schemas.ts'
+export type { Change } from './watch.ts'
+
+export interface AccountsOptions {
+  readonly config: Pick<Config, 'SESSION_SECRET' | 'DATA_DIR' | 'SIGN_UPS_PER_HOUR' | 'LOGIN_TRIES'>
+  readonly db: Db
+  readonly counters: Counters
+  /** What somebody who is signed in may do in rooms. */
+  readonly rights: Pick<Access, 'mayRead' | 'maySend'>
+  /** Told of each change before the bridge is: for what others keep of rights. It returns at once. */
+  readonly onChange?: (change: Change) => void
+  /** What others do when an account is deleted. */
+  readonly forget?: readonly Forget[]
+  /** Whether a page of this Origin may ask a node that was asked for as this Host. */
+  readonly mayConnect: (origin: string, host: string) => boolean
+  readonly logger: Logger
+  /** Epoch ms. */
+  readonly now?: () => number
+}
+
+export interface Accounts extends Driver<Access> {
+  /** Whom an access token names. */
+  readonly identify: (token: string) => Promise<SignedIn>
+  /** Below /api. */
+  readonly routes: (api: Api) => void
+  /** Beside it. */
+  readonly published: (api: Api) => void
+  /** Rights were changed on this node: tell everybody now. */
+  readonly hint: () => void
+}
+
+/** Opens accounts. A database that is away is waited for by whoever asks. Rejects where the secret cannot be read. */
+export const openAccounts = async (options: AccountsOptions): Promise<Accounts> => {
+  const { config, db, counters, logger, rights, onChange, now = Date.now } = options
+  const secrets = await readSecrets(config)
+  const keys = new Keys({ db, sealing: secrets.sealing, logger, now })
+  const passwords = new Passwords()
+  const tries = new Tries({ counters, logins: config.LOGIN_TRIES, signUps: config.SIGN_UPS_PER_HOUR })
+  const listeners = new Set<(change: AccessChange) => void>()
+  const watch = new Watch({
+    db,
+    now,
+    listener: change => {
+      onChange?.(change)
+      for (const each of toBridge(change)) for (const listener of listeners) listener(each)
+    },
+  })
+  const parts = { db, keys, passwords, tries, watch, now, rights, listeners }
+  const access = accountAccess(parts)
+  let closing: Promise<void> | undefined
+  const open = (): void => {
+    if (closing) throw fail('DRAINING')
+  }
+  const routeParts = { ...parts, refreshKey: secrets.refresh, forget: options.forget ?? [], mayConnect: options.mayConnect }
+  return {
+    port: {
+      ...access,
+      authenticate: async credentials => {
+        open()
+        return access.authenticate(credentials)
+      },
+    },
+    check: async () => {
+      open()
+      await keys.published()
+    },
+    close: () => (closing ??= watch.close()),
+    identify: async token => {
+      const { user, session } = await bearerOf(parts, token)
+      return { user, session }
+    },
+    routes: api => {
+      accountRoutes(api, routeParts)
+      sessionRoutes(api, routeParts)
+    },
+    published: api => keyRoutes(api, keys),
+    hint: () => watch.hint(),
+  }
+}

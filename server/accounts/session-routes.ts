@@ -1,0 +1,249 @@
+import { Type } from 'typebox'
+import { transaction } from '../database/database.ts'
+import { fail, HoofbeatError } from '../errors.ts'
+import { nothing, PAGE_HEADER, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import type { Row } from '../database/schema.ts'
+import type { Keys } from './keys.ts'
+import { readAccount } from './profile.ts'
+import { AccountSchema, GivenPassword, Id, NewName, Time } from './schemas.ts'
+import { beginSession, DEVICE_KEPT, endSession, endSessions, listSessions, refreshSession } from './sessions.ts'
+import { holderOf } from './sign-in.ts'
+import { readRefresh, signAccess, writeRefresh, type Generation } from './tokens.ts'
+import type { RouteParts } from './routes.ts'
+
+export interface SessionRouteParts extends RouteParts {
+  readonly keys: Keys
+  /** What refresh tokens are made with. */
+  readonly refreshKey: Buffer
+  readonly mayConnect: (origin: string, host: string) => boolean
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+export const COOKIE = 'refresh'
+const PATH = '/api/session'
+const SIGN_INS_PER_MINUTE = 120
+const DEVICE_LENGTH = 100
+const tags = ['sessions']
+
+const Signed = Type.Object({
+  accessToken: Type.String({ description: 'For `Authorization: Bearer`, and for CONNECT', examples: ['eyJhbGciOi…'] }),
+  expires: Time('When the access token ends, epoch ms'),
+  session: Id,
+  user: AccountSchema,
+  refreshToken: Type.Optional(Type.String({ description: 'Only where it was asked for in the body' })),
+})
+const Keep = Type.Union([Type.Literal('cookie'), Type.Literal('body')], {
+  default: 'cookie',
+  description: 'Where the refresh token goes: pages leave it to the browser, other programs keep it themselves',
+})
+const SessionSchema = Type.Object({
+  id: Id,
+  kind: Type.Union([Type.Literal('device'), Type.Literal('connection')]),
+  device: Type.String({ description: 'As it named itself', examples: ['Firefox on Linux'] }),
+  address: Type.String({ examples: ['203.0.113.9'] }),
+  createdAt: Time('Epoch ms'),
+  lastSeenAt: Time('Epoch ms'),
+  current: Type.Boolean({ description: 'Whether it is the one that asks' }),
+})
+const listed = new Paging('sessions', Type.Tuple([Type.Integer(), Type.String()]))
+
+/** What is looked at of a request, and done to an answer, where the cookie counts. */
+interface Asking {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly cookies: Readonly<Record<string, string | undefined>>
+  readonly host: string
+  readonly protocol: string
+}
+interface Answering {
+  setCookie(name: string, value: string, options: object): unknown
+  clearCookie(name: string, options: object): unknown
+}
+
+export const sessionRoutes = (api: Api, parts: SessionRouteParts): void => {
+  begin(api, parts)
+  refresh(api, parts)
+  devices(api, parts)
+}
+
+/** It goes to nobody but this path of this host, and is read by no script. */
+const attributes = ({ protocol }: Asking) =>
+  ({ path: PATH, httpOnly: true, sameSite: 'strict', secure: protocol === 'https' }) as const
+
+/** Another site's page cannot make a browser send this. Throws FORBIDDEN. */
+const fromPage = ({ headers, host }: Asking, { mayConnect }: SessionRouteParts): void => {
+  const { origin } = headers
+  if (headers[PAGE_HEADER] === undefined) throw fail('FORBIDDEN', `where the cookie counts ${PAGE_HEADER} must be sent`)
+  if (typeof origin !== 'string' || !mayConnect(origin, host)) throw fail('FORBIDDEN', 'to a page of this origin')
+}
+
+/** The answer of who has a session: a fresh access token, and the refresh token where it is kept. */
+const signed = async (
+  { db, keys, refreshKey, now }: SessionRouteParts,
+  request: Asking,
+  reply: Answering,
+  { user, keep, ...generation }: Generation & { readonly user: string; readonly keep: 'cookie' | 'body' },
+) => {
+  const { token, expires } = await signAccess(keys, { user, session: generation.session }, now())
+  const refreshToken = writeRefresh(refreshKey, generation)
+  if (keep === 'cookie') {
+    reply.setCookie(COOKIE, refreshToken, { ...attributes(request), maxAge: DEVICE_KEPT / 1000 })
+  }
+  return {
+    accessToken: token,
+    expires,
+    session: generation.session,
+    user: await readAccount(db, user),
+    ...(keep === 'body' && { refreshToken }),
+  }
+}
+
+const begin = (api: Api, parts: SessionRouteParts): void => {
+  api.post(
+    '/session',
+    {
+      config: { open: true, perMinute: SIGN_INS_PER_MINUTE, errors: ['BAD_CREDENTIALS', 'FORBIDDEN', ...waiting] },
+      schema: {
+        tags,
+        summary: 'Sign in',
+        description: `Begins a session of this device. A page sends \`${PAGE_HEADER}\` with any value.`,
+        body: Type.Object({
+          name: NewName,
+          password: GivenPassword,
+          device: Type.Optional(Type.String({ maxLength: DEVICE_LENGTH, examples: ['Firefox on Linux'] })),
+          keep: Keep,
+        }),
+        response: { 200: Signed },
+      },
+    },
+    async (request, reply) => {
+      const { name, password, keep, device = request.headers['user-agent'] ?? '' } = request.body
+      if (keep === 'cookie') fromPage(request, parts)
+      const address = request.ip
+      const { user, hash } = await holderOf(parts, { name, password, address })
+      const session = await beginSession(parts.db, { user, hash, kind: 'device', device, address }, parts.now())
+      return signed(parts, request, reply, { user, session, generation: 0, keep })
+    },
+  )
+}
+const waiting = ['TOO_MANY_LOGINS', 'TOO_BUSY'] as const
+
+const refresh = (api: Api, parts: SessionRouteParts): void => {
+  api.post(
+    '/session/refresh',
+    {
+      config: { open: true, perMinute: SIGN_INS_PER_MINUTE, errors: ['BAD_CREDENTIALS', 'FORBIDDEN', 'SESSION_ENDED'] },
+      schema: {
+        tags,
+        summary: 'Get a fresh access token',
+        description:
+          'For the refresh token in the cookie, or in the body. Each is exchanged for the next one; to use an old one again ' +
+          'ends the session.',
+        body: Type.Object({ refreshToken: Type.Optional(Type.String({ maxLength: 200 })) }),
+        response: { 200: Signed },
+      },
+    },
+    async (request, reply) => {
+      const { refreshToken } = request.body
+      const keep = refreshToken === undefined ? 'cookie' : 'body'
+      if (keep === 'cookie') fromPage(request, parts)
+      const token = refreshToken ?? request.cookies[COOKIE]
+      if (token === undefined) throw fail('BAD_CREDENTIALS', 'a refresh token is needed')
+      const given = readRefresh(parts.refreshKey, token)
+      try {
+        const refreshed = await refreshSession(parts.db, given, { now: parts.now(), address: request.ip })
+        return await signed(parts, request, reply, { ...refreshed, keep })
+      } catch (error) {
+        // It may have ended just now, because of this very token.
+        if (isEnded(error)) {
+          parts.watch.ended([given.session])
+          if (keep === 'cookie') reply.clearCookie(COOKIE, attributes(request))
+        }
+        throw error
+      }
+    },
+  )
+}
+
+const isEnded = (error: unknown): boolean => error instanceof HoofbeatError && error.code === 'SESSION_ENDED'
+
+const devices = (api: Api, parts: SessionRouteParts): void => {
+  const { db, watch, now } = parts
+  api.delete(
+    '/session',
+    {
+      config: { errors: ['NO_SUCH_SESSION'] },
+      schema: { tags, summary: 'Sign out', response: { 204: nothing('The session has ended') } },
+    },
+    async (request, reply) => {
+      const { user, session } = request.identity
+      await endSession(db, user, session)
+      watch.ended([session])
+      reply.clearCookie(COOKIE, attributes(request))
+      return reply.code(204).send(null)
+    },
+  )
+  api.get(
+    '/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'List your sessions',
+        description: 'Devices, and connections that gave a password themselves; the newest first.',
+        querystring: PageQuery,
+        response: { 200: PageOf(SessionSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      const rows = await listSessions(db, identity.user, { now: now(), after: listed.after(query), limit: query.limit })
+      return listed.page(
+        rows,
+        query,
+        row => shown(row, identity.session),
+        row => [row.created_at, row.id],
+      )
+    },
+  )
+  api.delete(
+    '/sessions/:id',
+    {
+      config: { errors: ['NO_SUCH_SESSION'] },
+      schema: {
+        tags,
+        summary: 'End one of your sessions',
+        params: Type.Object({ id: Id }),
+        response: { 204: nothing('It has ended, everywhere') },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      await endSession(db, identity.user, params.id)
+      watch.ended([params.id])
+      return reply.code(204).send(null)
+    },
+  )
+  api.delete(
+    '/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'End all your sessions',
+        description: 'This one too.',
+        response: { 204: nothing('They have ended, everywhere') },
+      },
+    },
+    async ({ identity }, reply) => {
+      watch.ended(await transaction(db, tx => endSessions(tx, identity.user)))
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+const shown = ({ id, kind, device, address, created_at, last_seen_at }: Row<'sessions'>, current: string) => ({
+  id,
+  kind,
+  device,
+  address,
+  createdAt: created_at,
+  lastSeenAt: last_seen_at,
+  current: id === current,
+})

@@ -1,0 +1,138 @@
+/** What a node knows of sessions between two looks at the database: who was here, and which have ended. */
+
+import { at, type Db } from '../database/database.ts'
+import { followChanges, type AccessChange, type Following } from '../database/access-changes.ts'
+import { Pace } from '../database/pace.ts'
+import { fail } from '../errors.ts'
+import { CONNECTION_KEPT } from './sessions.ts'
+import { ACCESS_FOR } from './tokens.ts'
+
+/** How often it is written down who was here, ms. */
+const BEAT = 30_000
+/** Longer than a token holds, ms: after that its session need not be known to have ended. */
+const REMEMBERED = ACCESS_FOR + 60_000
+
+/** Rights that ended, as the whole product knows them. */
+export type Change = Omit<AccessChange, 'id' | 'at'>
+
+export interface WatchOptions {
+  readonly db: Db
+  /** Epoch ms. */
+  readonly now: () => number
+  /** Called for each change, as each session's end. It returns at once. */
+  readonly listener: (change: Change) => void
+  /** ms */
+  readonly beat?: number
+}
+
+export class Watch {
+  readonly #options: WatchOptions
+  readonly #following: Following
+  readonly #beating: Pace
+  #begun = false
+  /** When each was heard of, the first one first. */
+  readonly #ended = new Map<string, number>()
+  /** Devices that have been here since the last beat. */
+  #seen = new Set<string>()
+  /** Sessions of connections that are open on this node. */
+  readonly #open = new Set<string>()
+  readonly #leaving = new Set<Promise<unknown>>()
+
+  constructor(options: WatchOptions) {
+    this.#options = options
+    this.#following = followChanges(options.db, { since: REMEMBERED }, change => this.#changed(change))
+    void this.#following.begun.then(() => {
+      this.#begun = true
+    })
+    this.#beating = new Pace(options.beat ?? BEAT, () => this.#beat(), () => undefined)
+  }
+
+  /** Resolves when what had ended before the start is known. */
+  get begun(): Promise<void> {
+    return this.#following.begun
+  }
+
+  /** A device's token was used. Throws SESSION_ENDED; DATABASE_UNAVAILABLE where it is not known yet what has ended. */
+  here(session: string): void {
+    if (!this.#begun) throw fail('DATABASE_UNAVAILABLE')
+    if (this.#ended.has(session)) throw fail('SESSION_ENDED')
+    this.#seen.add(session)
+  }
+
+  /** A connection has begun a session of its own. */
+  opened(session: string): void {
+    this.#open.add(session)
+  }
+
+  /** A connection has gone; where its session was its own that ends. */
+  left(session: string): void {
+    if (!this.#open.delete(session)) return
+    const { db } = this.#options
+    // Where the database is away the row ends by itself.
+    const leaving = db
+      .deleteFrom('sessions')
+      .where('id', '=', session)
+      .execute()
+      .catch(() => undefined)
+      .finally(() => this.#leaving.delete(leaving))
+    this.#leaving.add(leaving)
+  }
+
+  /** These have ended, on this node at once. */
+  ended(sessions: readonly string[]): void {
+    for (const session of sessions) this.#end(session)
+    this.#following.hint()
+  }
+
+  /** Somebody has changed rights: look now. */
+  hint(): void {
+    this.#following.hint()
+  }
+
+  async close(): Promise<void> {
+    await this.#following.close()
+    await this.#beating.close()
+    await Promise.all(this.#leaving)
+  }
+
+  #changed(change: AccessChange): void {
+    if (change.kind === 'session') this.#end(change.session!)
+    else this.#options.listener(change)
+  }
+
+  #end(session: string): void {
+    if (this.#ended.has(session)) return
+    const now = this.#options.now()
+    for (const [old, time] of this.#ended) {
+      if (time > now - REMEMBERED) break
+      this.#ended.delete(old)
+    }
+    this.#ended.set(session, now)
+    this.#open.delete(session)
+    this.#options.listener({ kind: 'session', session })
+  }
+
+  async #beat(): Promise<boolean> {
+    const { db, now } = this.#options
+    const time = now()
+    const seen = [...this.#seen]
+    const open = [...this.#open]
+    this.#seen = new Set()
+    if (seen.length > 0) {
+      await db.updateTable('sessions').set({ last_seen_at: at(time) }).where('id', 'in', seen).execute()
+    }
+    if (open.length > 0) {
+      const kept = await db
+        .updateTable('sessions')
+        .set({ last_seen_at: at(time), expires_at: at(time + CONNECTION_KEPT) })
+        .where('id', 'in', open)
+        .returning('id')
+        .execute()
+      const there = new Set(kept.map(({ id }) => id))
+      // Ended while the database was away.
+      for (const session of open) if (!there.has(session) && this.#open.has(session)) this.#end(session)
+    }
+    await db.deleteFrom('sessions').where('expires_at', '<', at(time)).execute()
+    return false
+  }
+}
