@@ -37,10 +37,19 @@ class EmbeddedPool implements Pool {
 
   async connect(): Promise<Client> {
     const before = this.#last
-    const { promise, resolve: release } = Promise.withResolvers<void>()
+    const { promise, resolve } = Promise.withResolvers<void>()
     this.#last = promise
     await before
-    return { query: (text, parameters) => this.#query(text, parameters), release: () => release() }
+    const release = (broken = false): void => {
+      // There is no other session: the next one must not find itself in what is left of this one's transaction.
+      if (broken)
+        void this.#lite.exec('rollback').then(
+          () => resolve(),
+          () => resolve(),
+        )
+      else resolve()
+    }
+    return { query: (text, parameters) => this.#query(text, parameters), release }
   }
 
   connectAlone(): Promise<Client> {

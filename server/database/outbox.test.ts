@@ -6,7 +6,7 @@ import { fail } from '../errors.ts'
 import type { LogRecord, NewRecord, RoomLog } from '../ports/room-log.ts'
 import { silent, testDatabases } from '../testkit/database.ts'
 import { scratch, until } from '../testkit/node.ts'
-import { openDatabase, transaction, type Db } from './database.ts'
+import { at, openDatabase, transaction, type Db } from './database.ts'
 import { newId } from './ids.ts'
 import {
   type AppendingLog,
@@ -62,13 +62,6 @@ const empty = async (db: Db, room?: string): Promise<void> => {
 
 const texts = (records: readonly LogRecord[]): string[] => records.map(({ body }) => body.toString())
 const read = (log: RoomLog, room: string): Promise<LogRecord[]> => log.read(room, 0n, 1000)
-
-/** Sweeps while `work` runs. */
-const sweepOnce = async (t: Test, options: SweepOptions, work: () => Promise<void>): Promise<void> => {
-  const swept = sweep(t, options)
-  await work()
-  await swept.close()
-}
 
 const readAll = async (log: RoomLog, room: string): Promise<string[]> => {
   const found: LogRecord[] = []
@@ -135,6 +128,27 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     await t.rejects(log.bounds(gone), { code: 'NO_SUCH_ROOM' })
   })
 
+  await t.test('a removal that is written down for later waits for its time', async t => {
+    const log = await openLog(t)
+    const [room, barrier] = [newId(), newId()]
+    await transaction(db, async tx => {
+      await enqueueCreate(tx, room)
+      await enqueueRemove(tx, room, 3_600_000)
+      await enqueue(tx, barrier, note('barrier'))
+    })
+    const swept = sweep(t, { db, log, every: 5 })
+    await empty(db, barrier)
+    t.match(await log.bounds(room), { next: 0n })
+    await db
+      .updateTable('outbox')
+      .set({ claimed_until: at(Date.now() - 1_000) })
+      .where('room_id', '=', room)
+      .execute()
+    await empty(db, room)
+    await t.rejects(log.bounds(room), { code: 'NO_SUCH_ROOM' })
+    await swept.close()
+  })
+
   await t.test('more than one append takes', async t => {
     const log = await openLog(t)
     const room = newId()
@@ -170,15 +184,15 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     const write = (_fields: object, message: string): void => void lines.push(message)
     const logger = { debug: write, info: write, warn: write, error: write }
     await transaction(db, tx => enqueue(tx, stuck, note('late')))
-    await sweepOnce(t, { db, log: failing, logger, every: 5, again: 1 }, async () => {
-      await until(() => refusals >= 2)
-      await transaction(db, tx => enqueue(tx, free, note('at once')))
-      await empty(db, free)
-      t.same(texts(await read(log, free)), ['at once'])
-      await until(() => refusals >= 3)
-      broken = false
-      await empty(db)
-    })
+    const swept = sweep(t, { db, log: failing, logger, every: 5, again: 1 })
+    await until(() => refusals >= 2)
+    await transaction(db, tx => enqueue(tx, free, note('at once')))
+    await empty(db, free)
+    t.same(texts(await read(log, free)), ['at once'])
+    await until(() => refusals >= 3)
+    broken = false
+    await empty(db)
+    await swept.close()
     t.same(texts(await read(log, stuck)), ['late'])
     t.equal(lines[0], 'what was decided in SQL is not in the log yet: it is tried again')
     t.equal(lines.at(-1), 'what was decided in SQL goes into the log again')

@@ -83,6 +83,19 @@ await testDatabases(t, async (t, { db, another, kind }) => {
     await db.selectFrom('rooms').select('id').execute()
   })
 
+  await t.test(
+    'trouble of the database’s own in a transaction undoes it, and the next one is none the worse',
+    async t => {
+      const full = transaction(db, async tx => {
+        await sql`create table half_done ()`.execute(tx)
+        await sql`do $$ begin raise 'no space' using errcode = '53100'; end $$`.execute(tx)
+      })
+      await t.rejects(full, { code: 'DATABASE_UNAVAILABLE' })
+      const { rows } = await sql`select to_regclass('half_done')::text as found`.execute(db)
+      t.same(rows, [{ found: null }])
+    },
+  )
+
   await t.test('a conflict is tried again, not for ever', async t => {
     let tries = 0
     const conflict = (times: number) => async (): Promise<string> => {
