@@ -11,9 +11,11 @@ import { healthRoutes } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { pageRoutes } from './http/page.ts'
 import { buildHttp } from './http/server.ts'
+import type { Product, ProductOptions } from './product.ts'
 import { followTls, readKafkaTls, readTls, type Tls } from './tls.ts'
 import type { Access } from './ports/access.ts'
 import type { Claims } from './ports/claims.ts'
+import type { Counters } from './ports/counters.ts'
 import type { Driver } from './ports/driver.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
@@ -40,8 +42,15 @@ export interface Running {
 export const start = async (config: Config, logger: Logger): Promise<Running> => {
   const tls = await readTls(config)
   const log = await openLog(config, logger)
-  const access = openAccessDriver(config, logger)
   const signals = await openSignals(config, logger)
+  const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
+  const access = await openAccessDriver(config, logger, { log: log.port, signals: signals.port, mayConnect }).catch(
+    async (error: unknown) => {
+      await signals.close()
+      await log.close()
+      throw error
+    },
+  )
   const app = buildHttp({ config, logger, tls })
   const closeDrivers = async (): Promise<void> => {
     await access.close()
@@ -54,14 +63,14 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const version = packageJson.version
     const ports = { log: log.port, access: access.port, signals: signals.port }
     const node = new Node({ config, ...ports, meter: metrics.meter, logger, version })
-    const checks = { log: (timeout: number) => log.check(timeout), keys: (timeout: number) => access.check(timeout) }
-    const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
+    const checks = { log: (timeout: number) => log.check(timeout), [access.part]: access.check }
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
     const { meter } = metrics
     app.server.on('clientError', () => meter.add('refused', 1, 'http'))
     await app.register(webSocketRoutes, { node, meter, maxPayload, mayConnect })
     healthRoutes(app, { checks, draining: () => node.draining, logger })
     metrics.routes(app)
+    await access.serve?.(app)
     pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
     await app.listen({ host: config.HOST, port: config.PORT })
     const stomp = config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
@@ -166,7 +175,46 @@ const saslOf = (config: Config) => {
   return mechanism && username && password ? { sasl: { mechanism, username, password } } : {}
 }
 
-const openAccessDriver = (config: Config, logger: Logger): Driver<Access> => {
+interface OpenedAccess extends Driver<Access> {
+  /** What it needs, as `/health/ready` names it. */
+  readonly part: 'keys' | 'database'
+  /** Registers the routes that come with it. */
+  serve?: Product['serve']
+}
+
+const openAccessDriver = async (
+  config: Config,
+  logger: Logger,
+  ports: Pick<ProductOptions, 'log' | 'signals' | 'mayConnect'>,
+): Promise<OpenedAccess> => {
+  if (config.ACCESS !== 'accounts') return { ...openBareAccess(config, logger), part: 'keys' }
+  const { openProduct } = await import('./product.ts')
+  const counters = await openCounters(config, logger)
+  const node = { loopback: isLoopback(config.HOST), version: packageJson.version }
+  const product = await openProduct({ config, logger, ...ports, ...node, counters: counters.port }).catch(
+    async (error: unknown) => {
+      await counters.close()
+      throw error
+    },
+  )
+  const close = async (): Promise<void> => {
+    await product.close()
+    await counters.close()
+  }
+  return { port: product.access, part: 'database', check: product.check, serve: product.serve, close }
+}
+
+/** What was tried lately, counted by all nodes that have a Redis together. */
+const openCounters = async (config: Config, logger: Logger): Promise<Driver<Counters>> => {
+  const { memoryCounters } = await import('./drivers/memory/counters.ts')
+  const own = memoryCounters()
+  if (config.REDIS_URL === undefined) return own
+  const { openRedisCounters } = await import('./drivers/redis/counters.ts')
+  return openRedisCounters({ url: config.REDIS_URL, otherwise: own.port, logger })
+}
+
+/** Access for a bridge without the product. */
+const openBareAccess = (config: Config, logger: Logger): Driver<Access> => {
   if (config.ACCESS === 'token') {
     return tokenAccess({
       secret: config.JWT_SECRET,

@@ -21,6 +21,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/tls': ['server/ports'],
   'server/http': ['server/ports', 'server/database', 'server/transport/origin.ts'],
   'server/database': ['server/ports'],
+  // Where the capabilities are put together.
+  'server/product': ['server/database', 'server/http', 'server/ports', ...capabilities],
   'kafka': ['server/ports'],
   'client': [],
   ...Object.fromEntries(

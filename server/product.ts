@@ -1,0 +1,69 @@
+/** The chat product put together: its capabilities on one database, with what they tell each other. */
+
+import { openAccounts } from './accounts/index.ts'
+import type { Config } from './config.ts'
+import { openDatabase } from './database/database.ts'
+import { openApi } from './http/api.ts'
+import type { Access } from './ports/access.ts'
+import type { Counters } from './ports/counters.ts'
+import type { Driver } from './ports/driver.ts'
+import type { Logger } from './ports/logger.ts'
+import type { RoomLog } from './ports/room-log.ts'
+import type { Signals } from './ports/signals.ts'
+
+export interface ProductOptions {
+  readonly config: Config
+  readonly log: RoomLog
+  readonly signals: Signals
+  readonly counters: Counters
+  /** Whether a page of this Origin may ask a node that was asked for as this Host. */
+  readonly mayConnect: (origin: string, host: string) => boolean
+  /** The node listens on loopback. */
+  readonly loopback: boolean
+  readonly version: string
+  readonly logger: Logger
+}
+
+export interface Product {
+  readonly access: Access
+  /** Rejects, within `timeout` ms, with what is wrong with the database. */
+  readonly check: (timeout: number) => Promise<void>
+  /** Registers its routes. */
+  readonly serve: (app: Parameters<typeof openApi>[0]) => Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens it. Rejects with what is wrong, having freed what it had opened. */
+export const openProduct = async (options: ProductOptions): Promise<Product> => {
+  const { config, counters, mayConnect, loopback, version, logger } = options
+  const database = await openDatabase(config, logger)
+  const { db } = database
+  // Whoever is signed in may read and send in every room.
+  const rights = { mayRead: async () => true, maySend: () => true }
+  const opened: Pick<Driver<unknown>, 'close'>[] = [database]
+  const close = async (): Promise<void> => {
+    for (const each of opened.toReversed()) await each.close()
+  }
+  try {
+    const accounts = await openAccounts({ config, db, counters, rights, mayConnect, logger })
+    opened.push(accounts)
+    return {
+      access: accounts.port,
+      check: timeout => database.check(timeout),
+      serve: app =>
+        openApi(app, {
+          config,
+          db,
+          loopback,
+          version,
+          identify: accounts.identify,
+          routes: [accounts.routes],
+          published: [accounts.published],
+        }),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
