@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { runCommand } from './command.ts'
 import { startBackground, stopBackground } from './kafka-background.ts'
 import { installKafka, ServiceError } from './kafka-install.ts'
 
@@ -35,19 +36,4 @@ const commands: Record<string, () => Promise<string>> = {
   install: async () => `Kafka is installed: ${await installKafka()}`,
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const name = process.argv[2] ?? ''
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!command) {
-    const asked = name === '--help' || name === 'help'
-    process[asked ? 'stdout' : 'stderr'].write(HELP)
-    process.exit(asked ? 0 : 2)
-  }
-  try {
-    process.stdout.write(`${await command()}\n`)
-    process.exit(0)
-  } catch (error) {
-    process.stderr.write(`kafka: ${error instanceof ServiceError ? error.message : String(error)}\n`)
-    process.exit(1)
-  }
-}
+if (process.argv[1] === import.meta.filename) await runCommand('kafka', HELP, commands)

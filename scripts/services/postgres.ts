@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { runCommand } from './command.ts'
 import { ServiceError } from './kafka-install.ts'
 import { installPostgres, type Programs } from './postgres-install.ts'
 import { freePort, isFree, startWatch } from './process.ts'
@@ -248,19 +249,4 @@ const commands: Record<string, () => Promise<string>> = {
   stop: () => stopBackground(),
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const name = process.argv[2] ?? ''
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!command) {
-    const asked = name === '--help' || name === 'help'
-    process[asked ? 'stdout' : 'stderr'].write(HELP)
-    process.exit(asked ? 0 : 2)
-  }
-  try {
-    process.stdout.write(`${await command()}\n`)
-    process.exit(0)
-  } catch (error) {
-    process.stderr.write(`postgres: ${error instanceof ServiceError ? error.message : String(error)}\n`)
-    process.exit(1)
-  }
-}
+if (process.argv[1] === import.meta.filename) await runCommand('postgres', HELP, commands)

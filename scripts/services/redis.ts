@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from 'redis'
 import { run, ServiceError } from './kafka-install.ts'
+import { runCommand } from './command.ts'
 import { freePort, isFree, startWatch } from './process.ts'
 
 const PORT = 6379
@@ -137,19 +138,4 @@ const commands: Record<string, () => Promise<string>> = {
   stop: () => stopBackground(),
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const name = process.argv[2] ?? ''
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!command) {
-    const asked = name === '--help' || name === 'help'
-    process[asked ? 'stdout' : 'stderr'].write(HELP)
-    process.exit(asked ? 0 : 2)
-  }
-  try {
-    process.stdout.write(`${await command()}\n`)
-    process.exit(0)
-  } catch (error) {
-    process.stderr.write(`redis: ${error instanceof ServiceError ? error.message : String(error)}\n`)
-    process.exit(1)
-  }
-}
+if (process.argv[1] === import.meta.filename) await runCommand('redis', HELP, commands)
