@@ -69,6 +69,10 @@ services-stop: ## end what services began
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/services.ts stop
 
+admin: ## NAME=ann: makes that account an admin, and the account where there is none
+	@$(node) node scripts/install.ts runtime
+	@exec $(node) node scripts/admin.ts
+
 check: ## types, lint, format, dead code, imports, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
@@ -92,4 +96,4 @@ image: ## the Docker image hoofbeat
 clean: ## remove what can be made again; data and the local Kafka's data stay
 	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
 
-.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop postgres postgres-stop services services-stop check bench chaos fuzz image clean
+.PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop postgres postgres-stop services services-stop admin check bench chaos fuzz image clean
