@@ -10,6 +10,7 @@ import type { Schema } from './schema.ts'
 import { isConflict } from './trouble.ts'
 import { WatchedPool } from './watched-pool.ts'
 
+export { FolderError } from './lock.ts'
 export { isUniqueViolation } from './trouble.ts'
 export { at } from './values.ts'
 

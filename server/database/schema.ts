@@ -30,7 +30,7 @@ export interface Users {
   deleted_at: NullableTime
 }
 
-export interface Sessions {
+interface Sessions {
   id: Fixed<string>
   user_id: Fixed<string>
   /** `device`: renewed by refresh tokens; `connection`: ends with the connection that began it. */
@@ -46,7 +46,7 @@ export interface Sessions {
   expires_at: Time
 }
 
-export interface SigningKeys {
+interface SigningKeys {
   id: Fixed<string>
   /** A JWK; written by `JSON.stringify`. */
   public_key: ColumnType<Record<string, string>, string, never>
@@ -57,7 +57,7 @@ export interface SigningKeys {
 
 export type AccessChangeKind = 'user' | 'session' | 'room' | 'visibility' | 'member' | 'role' | 'ban' | 'block'
 
-export interface AccessChanges {
+interface AccessChanges {
   id: Numbered
   /** When the row was written, not when it was committed. */
   at: Clocked
@@ -69,7 +69,7 @@ export interface AccessChanges {
 }
 
 /** `low_id` is the lesser of the two by code units. */
-export interface Friendships {
+interface Friendships {
   low_id: Fixed<string>
   high_id: Fixed<string>
   requester_id: string
@@ -78,7 +78,7 @@ export interface Friendships {
   accepted_at: NullableTime
 }
 
-export interface Blocks {
+interface Blocks {
   user_id: Fixed<string>
   blocked_id: Fixed<string>
   created_at: Clocked
@@ -86,7 +86,7 @@ export interface Blocks {
 
 export type Visibility = 'public' | 'private' | 'direct'
 
-export interface Rooms {
+interface Rooms {
   id: Fixed<string>
   visibility: Visibility
   /** Null, with `name_key`, in direct rooms. */
@@ -103,7 +103,7 @@ export interface Rooms {
 
 export type Role = 'owner' | 'admin' | 'member'
 
-export interface Members {
+interface Members {
   room_id: Fixed<string>
   user_id: Fixed<string>
   role: Generated<Role>
@@ -112,14 +112,14 @@ export interface Members {
   joined_at: Clocked
 }
 
-export interface Bans {
+interface Bans {
   room_id: Fixed<string>
   user_id: Fixed<string>
   banned_by: Nullable<string>
   created_at: Clocked
 }
 
-export interface Invitations {
+interface Invitations {
   id: Fixed<string>
   room_id: Fixed<string>
   inviter_id: Fixed<string>
@@ -131,7 +131,7 @@ export interface Invitations {
   decided_at: NullableTime
 }
 
-export interface InvitationLinks {
+interface InvitationLinks {
   id: Fixed<string>
   room_id: Fixed<string>
   /** SHA-256 of the link's 128 bits, in hex. */
@@ -144,7 +144,7 @@ export interface InvitationLinks {
   revoked_at: NullableTime
 }
 
-export interface Notifications {
+interface Notifications {
   id: Fixed<string>
   user_id: Fixed<string>
   kind: Fixed<'invited' | 'requested' | 'mentioned'>
@@ -156,7 +156,7 @@ export interface Notifications {
   read_at: NullableTime
 }
 
-export interface IdempotencyKeys {
+interface IdempotencyKeys {
   scope: Fixed<string>
   key: Fixed<string>
   request_hash: Fixed<string>
@@ -165,7 +165,7 @@ export interface IdempotencyKeys {
   created_at: Clocked
 }
 
-export interface Audit {
+interface Audit {
   id: Numbered
   at: Clocked
   actor_id: Fixed<string>
@@ -177,7 +177,7 @@ export interface Audit {
   detail: ColumnType<Record<string, unknown>, string | undefined, never>
 }
 
-export interface Outbox {
+interface Outbox {
   id: Numbered
   entry_id: Fixed<string>
   room_id: Fixed<string>
