@@ -17,7 +17,11 @@ interface Asker {
 }
 
 /** Whether it is really they who ask: whoever sits at somebody's device has no password. */
-const confirm = async (parts: SignInParts, { user, address }: Asker, password: string): Promise<{ key: string; hash: string }> => {
+const confirm = async (
+  parts: SignInParts,
+  { user, address }: Asker,
+  password: string,
+): Promise<{ key: string; hash: string }> => {
   const { name } = await readAccount(parts.db, user)
   const { hash } = await holderOf(parts, { name, password, address })
   return { key: nameKey(name), hash }
@@ -65,7 +69,13 @@ export const closeAccount = async (
 export const deleteAccount = (db: Db, user: string, forget: readonly Forget[]): Promise<string[]> =>
   transaction(db, async tx => {
     // All of them in one order: of two admins who go at once the second one sees that the first has gone.
-    const admins = await tx.selectFrom('users').select('id').where('is_admin', '=', true).orderBy('id').forUpdate().execute()
+    const admins = await tx
+      .selectFrom('users')
+      .select('id')
+      .where('is_admin', '=', true)
+      .orderBy('id')
+      .forUpdate()
+      .execute()
     if (admins.length === 1 && admins[0]!.id === user) throw fail('LAST_ADMIN')
     const cleared = await tx
       .updateTable('users')

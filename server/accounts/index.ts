@@ -63,6 +63,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const listeners = new Set<(change: AccessChange) => void>()
   const watch = new Watch({
     db,
+    logger,
     now,
     listener: change => {
       onChange?.(change)
@@ -75,13 +76,26 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const open = (): void => {
     if (closing) throw fail('DRAINING')
   }
-  const routeParts = { ...parts, refreshKey: secrets.refresh, forget: options.forget ?? [], mayConnect: options.mayConnect }
+  const routeParts = {
+    ...parts,
+    refreshKey: secrets.refresh,
+    forget: options.forget ?? [],
+    mayConnect: options.mayConnect,
+  }
   return {
     port: {
       ...access,
       authenticate: async credentials => {
         open()
         return access.authenticate(credentials)
+      },
+      mayRead: async (who, room) => {
+        open()
+        return access.mayRead(who, room)
+      },
+      maySend: (who, room, record) => {
+        open()
+        return access.maySend(who, room, record)
       },
     },
     check: async () => {

@@ -85,7 +85,11 @@ export interface ProfileChange {
 }
 
 /** White space at the ends and line breaks make one text look like another. */
-const tidy = (text: string): string => text.normalize('NFC').replaceAll(/[\p{Cc}\s]+/gu, ' ').trim()
+const tidy = (text: string): string =>
+  text
+    .normalize('NFC')
+    .replaceAll(/[\p{Cc}\s]+/gu, ' ')
+    .trim()
 
 /** A display name as it is kept: in its place the name where nothing is left of it. */
 export const tidyDisplayName = (text: string | undefined, name: string): string => tidy(text ?? '') || name

@@ -41,7 +41,17 @@ export const beginSession = (db: Db, { hash, ...session }: NewSession, now: numb
     const [time, expires_at] = [at(now), at(expires)]
     await tx
       .insertInto('sessions')
-      .values({ id, user_id: user, kind, device, address, expires_at, created_at: time, last_seen_at: time, rotated_at: time })
+      .values({
+        id,
+        user_id: user,
+        kind,
+        device,
+        address,
+        expires_at,
+        created_at: time,
+        last_seen_at: time,
+        rotated_at: time,
+      })
       .execute()
     return id
   })
@@ -74,7 +84,11 @@ export const refreshSession = async (
     if (generation === undefined) return void (await end(tx, [row]))
     const seen = { address, last_seen_at: at(now), expires_at: at(now + DEVICE_KEPT) }
     const turned = generation > row.generation ? { generation, rotated_at: at(now) } : {}
-    await tx.updateTable('sessions').set({ ...seen, ...turned }).where('id', '=', row.id).execute()
+    await tx
+      .updateTable('sessions')
+      .set({ ...seen, ...turned })
+      .where('id', '=', row.id)
+      .execute()
     return { user: row.user_id, session: row.id, generation }
   })
   if (!refreshed) throw fail('SESSION_ENDED')
@@ -132,16 +146,18 @@ export const endSessions = async (tx: Tx, user: string, except = ''): Promise<st
 export const listSessions = (
   db: Db,
   user: string,
-  { now, after, limit }: { readonly now: number; readonly after: [time: number, id: string] | undefined; readonly limit: number },
+  {
+    now,
+    after,
+    limit,
+  }: { readonly now: number; readonly after: [time: number, id: string] | undefined; readonly limit: number },
 ): Promise<Row<'sessions'>[]> =>
   db
     .selectFrom('sessions')
     .selectAll()
     .where('user_id', '=', user)
     .where('expires_at', '>', at(now))
-    .$if(after !== undefined, query =>
-      query.where(sql<boolean>`(created_at, id) < (${at(after![0])}, ${after![1]})`),
-    )
+    .$if(after !== undefined, query => query.where(sql<boolean>`(created_at, id) < (${at(after![0])}, ${after![1]})`))
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(limit + 1)

@@ -29,7 +29,11 @@ export const holderOf = async (
 ): Promise<Holder> => {
   const key = nameKey(name.slice(0, LONGEST))
   await tries.signIn(key, address)
-  const row = await db.selectFrom('users').select(['id', 'password_hash']).where('name_key', '=', key).executeTakeFirst()
+  const row = await db
+    .selectFrom('users')
+    .select(['id', 'password_hash'])
+    .where('name_key', '=', key)
+    .executeTakeFirst()
   const hash = row?.password_hash ?? undefined
   const right = await passwords.matches(hash, password)
   if (!right || !row || hash === undefined) throw fail('BAD_CREDENTIALS', 'name or password')

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { fail, HoofbeatError } from '../errors.ts'
+import { isUser } from '../ports/access.ts'
 import { ALGORITHM, type Keys } from './keys.ts'
 
 /** How long an access token holds, ms. */
@@ -48,6 +49,7 @@ export const verifyAccess = async (keys: Keys, token: string, now: number): Prom
       requiredClaims: ['sub', 'sid', 'exp'],
     })
     const { sub = '', sid, exp = 0 } = payload
+    if (!isUser(sub)) throw fail('BAD_CREDENTIALS', 'the token is of no user')
     // jose compares whole seconds.
     if (exp * 1000 <= now) throw fail('TOKEN_EXPIRED')
     return { user: sub, session: String(sid), expires: exp * 1000 }

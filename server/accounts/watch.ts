@@ -4,6 +4,7 @@ import { at, type Db } from '../database/database.ts'
 import { followChanges, type AccessChange, type Following } from '../database/access-changes.ts'
 import { Pace } from '../database/pace.ts'
 import { fail } from '../errors.ts'
+import type { Logger } from '../ports/logger.ts'
 import { CONNECTION_KEPT } from './sessions.ts'
 import { ACCESS_FOR } from './tokens.ts'
 
@@ -17,6 +18,7 @@ export type Change = Omit<AccessChange, 'id' | 'at'>
 
 export interface WatchOptions {
   readonly db: Db
+  readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
   /** Called for each change, as each session's end. It returns at once. */
@@ -40,11 +42,12 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.#options = options
-    this.#following = followChanges(options.db, { since: REMEMBERED }, change => this.#changed(change))
+    const { db, logger } = options
+    this.#following = followChanges({ db, logger, since: REMEMBERED }, change => this.#changed(change))
     void this.#following.begun.then(() => {
       this.#begun = true
     })
-    this.#beating = new Pace(options.beat ?? BEAT, () => this.#beat(), () => undefined)
+    this.#beating = new Pace(options.beat ?? BEAT, logger, () => this.#beat())
   }
 
   /** Resolves when what had ended before the start is known. */
@@ -112,14 +115,18 @@ export class Watch {
     this.#options.listener({ kind: 'session', session })
   }
 
-  async #beat(): Promise<boolean> {
+  async #beat(): Promise<void> {
     const { db, now } = this.#options
     const time = now()
     const seen = [...this.#seen]
     const open = [...this.#open]
     this.#seen = new Set()
     if (seen.length > 0) {
-      await db.updateTable('sessions').set({ last_seen_at: at(time) }).where('id', 'in', seen).execute()
+      await db
+        .updateTable('sessions')
+        .set({ last_seen_at: at(time) })
+        .where('id', 'in', seen)
+        .execute()
     }
     if (open.length > 0) {
       const kept = await db
@@ -133,6 +140,5 @@ export class Watch {
       for (const session of open) if (!there.has(session) && this.#open.has(session)) this.#end(session)
     }
     await db.deleteFrom('sessions').where('expires_at', '<', at(time)).execute()
-    return false
   }
 }
