@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { transaction, type Tx } from '../database/database.ts'
+import { testDatabases } from '../testkit/database.ts'
+import { ban } from './bans.ts'
+import { leave } from './coming-and-going.ts'
+import { invite } from './invitations.ts'
+import { joinByLink, linkStateAt, makeLink, revokeLink } from './links.ts'
+import { linksOf, myInvitations } from './lists.ts'
+import { deleteRoom } from './removal.ts'
+import { people, rolesIn, roomOf } from './testkit/people.ts'
+
+await testDatabases(t, async (t, { db }) => {
+  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
+  const all = { after: undefined, limit: 100 }
+  const now = Date.now()
+  const enter = (token: string, who: string, time = now) => write(tx => joinByLink(tx, token, who, time))
+
+  await t.test('a link lets in whoever has it; only its hash is kept', async t => {
+    const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
+    const room = await roomOf(db, ann, { admins: [cem] })
+    const { link, token } = await write(tx => makeLink(tx, room, cem, {}))
+    t.match(token, /^[\w-]{22}$/, '128 bits')
+    t.not((await write(tx => makeLink(tx, room, cem, {}))).token, token)
+    t.equal(link.token_hash, createHash('sha256').update(token).digest('hex'))
+    t.notOk(JSON.stringify(await linksOf(db, room, ann, all)).includes(token))
+    t.match(await enter(token, bob), { id: room })
+    t.same(await rolesIn(db, room), { [ann]: 'owner', [cem]: 'admin', [bob]: 'member' })
+    await enter(token, bob)
+    await enter(token, ann)
+    const [kept] = (await linksOf(db, room, ann, all)).filter(({ id }) => id === link.id)
+    t.match(kept, { uses: 1, max_uses: null }, 'who is there already uses nothing up')
+    await t.rejects(enter('unknown', bob), { code: 'NO_SUCH_INVITATION' })
+  })
+
+  await t.test('an end of uses, of time, by a word: over', async t => {
+    const [ann, ...guests] = await people(db, 'ann', 'bob', 'cem', 'dan', 'eve')
+    const room = await roomOf(db, ann)
+    const twice = await write(tx => makeLink(tx, room, ann, { maxUses: 2 }))
+    await enter(twice.token, guests[0]!)
+    await enter(twice.token, guests[1]!)
+    await t.rejects(enter(twice.token, guests[2]!), { code: 'INVITATION_OVER', message: /used up/ })
+    await write(tx => leave(tx, room, guests[1]!))
+    await t.rejects(enter(twice.token, guests[2]!), { code: 'INVITATION_OVER' }, 'a use is used')
+    const short = await write(tx => makeLink(tx, room, ann, { expires: now + 1000 }))
+    await t.rejects(enter(short.token, guests[2]!, now + 1000), { code: 'INVITATION_OVER', message: /expired/ })
+    await enter(short.token, guests[2]!, now + 999)
+    await write(tx => revokeLink(tx, room, ann, short.link.id, now))
+    await write(tx => revokeLink(tx, room, ann, short.link.id, now + 5))
+    await t.rejects(enter(short.token, guests[3]!, now), { code: 'INVITATION_OVER', message: /revoked/ })
+    const links = await linksOf(db, room, ann, all)
+    t.match(
+      links.find(({ id }) => id === short.link.id),
+      { revoked_at: now },
+      'the first time counts',
+    )
+    t.same(
+      links.map(link => linkStateAt(link, now)).toSorted(),
+      ['revoked', 'used up'],
+    )
+    t.same(
+      (await linksOf(db, room, ann, { after: links[0]!.id, limit: 5 })).map(({ id }) => id),
+      [links[1]!.id],
+    )
+  })
+
+  await t.test('a full room uses no link up', async t => {
+    const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
+    const room = await roomOf(db, ann, { maxMembers: 2, members: [bob] })
+    const { token } = await write(tx => makeLink(tx, room, ann, { maxUses: 1 }))
+    await t.rejects(enter(token, cem), { code: 'ROOM_FULL' })
+    t.match(await linksOf(db, room, ann, all), [{ uses: 0 }])
+    await write(tx => leave(tx, room, bob))
+    await enter(token, cem)
+    t.match(await linksOf(db, room, ann, all), [{ uses: 1 }])
+  })
+
+  await t.test('a ban wins', async t => {
+    const [ann, bob] = await people(db, 'ann', 'bob')
+    const room = await roomOf(db, ann)
+    const { token } = await write(tx => makeLink(tx, room, ann, {}))
+    await write(tx => ban(tx, room, ann, bob))
+    await t.rejects(enter(token, bob), { code: 'NO_SUCH_INVITATION' }, 'as if there were none')
+    t.match(await linksOf(db, room, ann, all), [{ uses: 0 }])
+  })
+
+  await t.test('by a link an invitation is settled too', async t => {
+    const [ann, bob] = await people(db, 'ann', 'bob')
+    const room = await roomOf(db, ann)
+    const { token } = await write(tx => makeLink(tx, room, ann, {}))
+    await write(tx => invite(tx, room, ann, [bob], { perHour: 9, now }))
+    await enter(token, bob)
+    t.same(await myInvitations(db, bob, now, all), [])
+  })
+
+  await t.test('links are made, seen and revoked by those above alone', async t => {
+    const [ann, bob, eve] = await people(db, 'ann', 'bob', 'eve')
+    const room = await roomOf(db, ann, { members: [bob] })
+    const other = await roomOf(db, ann)
+    const { link, token } = await write(tx => makeLink(tx, room, ann, {}))
+    for (const [who, code] of [
+      [bob, 'FORBIDDEN'],
+      [eve, 'NO_SUCH_ROOM'],
+    ] as const) {
+      await t.rejects(
+        write(tx => makeLink(tx, room, who, {})),
+        { code },
+      )
+      await t.rejects(linksOf(db, room, who, all), { code })
+      await t.rejects(
+        write(tx => revokeLink(tx, room, who, link.id, now)),
+        { code },
+      )
+    }
+    await t.rejects(
+      write(tx => revokeLink(tx, other, ann, link.id, now)),
+      { code: 'NO_SUCH_INVITATION' },
+      'of another room',
+    )
+    await write(tx => deleteRoom(tx, room, ann))
+    await t.rejects(enter(token, eve), { code: 'NO_SUCH_INVITATION' })
+  })
+})

@@ -1,0 +1,210 @@
+import { sql, type SqlBool } from 'kysely'
+import { at, type Db } from '../database/database.ts'
+import type { Role } from '../database/schema.ts'
+import type { RoomId } from '../ports/room-log.ts'
+import type { Invitation } from './invitations.ts'
+import type { Link } from './links.ts'
+import { searchKey } from './names.ts'
+import { demand, seen, type Room } from './room.ts'
+
+/** Somebody, as others see them. */
+export interface Person {
+  readonly id: string
+  /** Null once the account is deleted. */
+  readonly name: string | null
+  readonly displayName: string
+}
+
+export type ListedRoom = Room & {
+  /** Null: no member. */
+  readonly role: Role | null
+  /** In a direct room the other one; null in any other, and where that one's account is gone. */
+  readonly other: Person | null
+}
+
+/** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
+interface Part<Place> {
+  readonly after: Place | undefined
+  readonly limit: number
+}
+
+const otherOf = (user: string) => sql<Person | null>`(
+  select json_build_object('id', u.id, 'name', u.name, 'displayName', u.display_name)
+  from members o join users u on u.id = o.user_id
+  where rooms.visibility = 'direct' and o.room_id = rooms.id and o.user_id <> ${user})`
+
+/** One room as `user` sees it. Rejects with NO_SUCH_ROOM. */
+export const readRoom = async (db: Db, id: RoomId, user: string): Promise<ListedRoom> => {
+  const { room, mine } = await seen(db, id, user)
+  const other = await db.selectFrom('rooms').select(otherOf(user).as('other')).where('id', '=', id).executeTakeFirst()
+  const role = mine === 'outsider' || mine === 'banned' ? null : mine
+  return { ...room, role, other: other?.other ?? null }
+}
+
+/** Epoch ms of the last message, and the room. */
+export type MinePlace = readonly [lastMessage: number, room: RoomId]
+
+/** The rooms that `user` is a member of, direct ones too, the one with the newest message first. */
+export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>): Promise<ListedRoom[]> =>
+  db
+    .selectFrom('members')
+    .innerJoin('rooms', 'rooms.id', 'members.room_id')
+    .selectAll('rooms')
+    .select(['members.role', otherOf(user).as('other')])
+    .where('members.user_id', '=', user)
+    .$if(after !== undefined, query =>
+      query.where(sql<SqlBool>`(rooms.last_message_at, rooms.id) < (${at(after![0])}, ${after![1]})`),
+    )
+    .orderBy('rooms.last_message_at', 'desc')
+    .orderBy('rooms.id', 'desc')
+    .limit(limit + 1)
+    .execute()
+
+/** What the list goes by, and an id that settles the order of those that share it. */
+export type KeyPlace = readonly [key: string, id: string]
+
+/** After every name: no code point is greater. */
+const LAST = '\u{10ffff}'
+
+/** The public rooms whose name begins with `search`, those aside that `user` is banned from, by name. */
+export const publicRooms = (
+  db: Db,
+  user: string,
+  search: string,
+  { after, limit }: Part<KeyPlace>,
+): Promise<ListedRoom[]> => {
+  const prefix = searchKey(search)
+  return db
+    .selectFrom('rooms')
+    .leftJoin('members', join => join.onRef('members.room_id', '=', 'rooms.id').on('members.user_id', '=', user))
+    .selectAll('rooms')
+    .select(['members.role', sql<null>`null`.as('other')])
+    .where('rooms.visibility', '=', 'public')
+    .where('rooms.name_key', '>=', prefix)
+    .where('rooms.name_key', '<', prefix + LAST)
+    .where(eb => eb.not(eb.exists(sql`select from bans where bans.room_id = rooms.id and bans.user_id = ${user}`)))
+    .$if(after !== undefined, query =>
+      query.where(sql<SqlBool>`(rooms.name_key, rooms.id) > (${after![0]}, ${after![1]})`),
+    )
+    .orderBy('rooms.name_key')
+    .orderBy('rooms.id')
+    .limit(limit + 1)
+    .execute()
+}
+
+export interface Member extends Person {
+  readonly nameKey: string
+  readonly role: Role
+  /** Epoch ms. */
+  readonly joinedAt: number
+}
+
+/** The members of a room that `user` may read, by name. Rejects with NO_SUCH_ROOM. */
+export const membersOf = async (
+  db: Db,
+  id: RoomId,
+  user: string,
+  { after, limit }: Part<KeyPlace>,
+): Promise<Member[]> => {
+  await seen(db, id, user)
+  return db
+    .selectFrom('members')
+    .innerJoin('users', 'users.id', 'members.user_id')
+    .select(['users.id', 'users.name', 'users.display_name as displayName'])
+    .select(['members.name_key as nameKey', 'members.role', 'members.joined_at as joinedAt'])
+    .where('members.room_id', '=', id)
+    .$if(after !== undefined, query =>
+      query.where(sql<SqlBool>`(members.name_key, members.user_id) > (${after![0]}, ${after![1]})`),
+    )
+    .orderBy('members.name_key')
+    .orderBy('members.user_id')
+    .limit(limit + 1)
+    .execute()
+}
+
+/** Who is banned from a room, by id. Rejects with NO_SUCH_ROOM and FORBIDDEN. */
+export const bansOf = async (db: Db, id: RoomId, user: string, { after, limit }: Part<string>): Promise<Person[]> => {
+  demand(await seen(db, id, user), 'moderate')
+  return db
+    .selectFrom('bans')
+    .innerJoin('users', 'users.id', 'bans.user_id')
+    .select(['users.id', 'users.name', 'users.display_name as displayName'])
+    .where('bans.room_id', '=', id)
+    .$if(after !== undefined, query => query.where('bans.user_id', '>', after!))
+    .orderBy('bans.user_id')
+    .limit(limit + 1)
+    .execute()
+}
+
+export type ListedInvitation = Invitation & {
+  /** `name` is null in a direct room, to which nobody is invited. */
+  readonly room: Pick<Room, 'id' | 'name' | 'about'> & { readonly memberCount: number }
+  readonly inviter: Person
+  readonly invitee: Person
+}
+/** Epoch ms of its making, and the invitation. */
+export type InvitationPlace = readonly [created: number, id: string]
+
+const invitations = (db: Db, now: number, { after, limit }: Part<InvitationPlace>) =>
+  db
+    .selectFrom('invitations as i')
+    .innerJoin('rooms as r', 'r.id', 'i.room_id')
+    .innerJoin('users as inviter', 'inviter.id', 'i.inviter_id')
+    .innerJoin('users as invitee', 'invitee.id', 'i.invitee_id')
+    .selectAll('i')
+    .select([
+      sql<ListedInvitation['room']>`json_build_object('id', r.id, 'name', r.name, 'about', r.about,
+        'memberCount', r.member_count)`.as('room'),
+      sql<Person>`json_build_object('id', inviter.id, 'name', inviter.name,
+        'displayName', inviter.display_name)`.as('inviter'),
+      sql<Person>`json_build_object('id', invitee.id, 'name', invitee.name,
+        'displayName', invitee.display_name)`.as('invitee'),
+    ])
+    .where('i.state', '=', 'pending')
+    .where('i.expires_at', '>', at(now))
+    .$if(after !== undefined, query =>
+      query.where(sql<SqlBool>`(i.created_at, i.id) < (${at(after![0])}, ${after![1]})`),
+    )
+    .orderBy('i.created_at', 'desc')
+    .orderBy('i.id', 'desc')
+    .limit(limit + 1)
+
+/** The invitations that wait for `user`, newest first; none of somebody whom they block, or who blocks them. */
+export const myInvitations = (
+  db: Db,
+  user: string,
+  now: number,
+  part: Part<InvitationPlace>,
+): Promise<ListedInvitation[]> =>
+  invitations(db, now, part)
+    .where('i.invitee_id', '=', user)
+    .where(
+      sql<SqlBool>`not exists (select from blocks b where (b.user_id = i.invitee_id and b.blocked_id = i.inviter_id)
+        or (b.user_id = i.inviter_id and b.blocked_id = i.invitee_id))`,
+    )
+    .execute()
+
+/** The invitations to a room that wait for an answer, newest first. Rejects with NO_SUCH_ROOM and FORBIDDEN. */
+export const invitationsTo = async (
+  db: Db,
+  id: RoomId,
+  user: string,
+  now: number,
+  part: Part<InvitationPlace>,
+): Promise<ListedInvitation[]> => {
+  demand(await seen(db, id, user), 'moderate')
+  return invitations(db, now, part).where('i.room_id', '=', id).execute()
+}
+
+/** The links of a room, those too by which nobody can join any more, in the order of their ids. Rejects as `bansOf` does. */
+export const linksOf = async (db: Db, id: RoomId, user: string, { after, limit }: Part<string>): Promise<Link[]> => {
+  demand(await seen(db, id, user), 'link')
+  return db
+    .selectFrom('invitation_links')
+    .selectAll()
+    .where('room_id', '=', id)
+    .$if(after !== undefined, query => query.where('id', '>', after!))
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute()
+}

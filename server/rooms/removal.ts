@@ -1,0 +1,30 @@
+import { recordChange } from '../database/access-changes.ts'
+import type { Tx } from '../database/database.ts'
+import { enqueueRemove } from '../database/outbox.ts'
+import { fail } from '../errors.ts'
+import type { RoomId } from '../ports/room-log.ts'
+import { hold, lockRow } from './room.ts'
+
+/**
+ * How long a log outlives its room, ms: until every node has ended its subscriptions to it, to which the end of the log would
+ * be an error.
+ */
+const LOG_OUTLIVES = 2_000
+
+/** Deletes a room with all that belongs to it, its log too. Only its owner may. */
+export const deleteRoom = async (tx: Tx, id: RoomId, actor: string): Promise<void> => {
+  await hold(tx, id, actor, 'delete')
+  await remove(tx, id)
+}
+
+/** The same, whoever asks: for admins, and for a room that nobody is left in. Rejects with NO_SUCH_ROOM. */
+export const removeRoom = async (tx: Tx, id: RoomId): Promise<void> => {
+  if (!(await lockRow(tx, id))) throw fail('NO_SUCH_ROOM', id)
+  await remove(tx, id)
+}
+
+const remove = async (tx: Tx, id: RoomId): Promise<void> => {
+  await tx.deleteFrom('rooms').where('id', '=', id).execute()
+  await enqueueRemove(tx, id, LOG_OUTLIVES)
+  await recordChange(tx, { kind: 'room', room: id })
+}
