@@ -43,6 +43,8 @@ export interface AccountsOptions {
 }
 
 export interface Accounts extends Driver<Access> {
+  /** Resolves when it is known which sessions have ended: before that no token is taken. */
+  readonly begun: Promise<void>
   /** Whom an access token names. */
   readonly identify: (token: string) => Promise<SignedIn>
   /** Below /api. */
@@ -103,6 +105,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
       await keys.published()
     },
     close: () => (closing ??= watch.close()),
+    begun: watch.begun,
     identify: async token => {
       const { user, session } = await bearerOf(parts, token)
       return { user, session }

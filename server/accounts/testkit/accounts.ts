@@ -80,6 +80,7 @@ export const openTestAccounts = async (t: Test, db: Db, options: TestOptions = {
     published: [accounts.published],
   })
   await app.ready()
+  await accounts.begun
   t.teardown(async () => {
     await app.close()
     await accounts.close()
