@@ -67,13 +67,15 @@ export const openDatabase = async (config: DatabaseConfig, logger: Logger): Prom
  * some times DATABASE_UNAVAILABLE. What `work` rejects with undoes everything.
  */
 export const transaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> => {
-  for (let attempt = 1; ; attempt++) {
+  let conflict: unknown
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     try {
       return await db.transaction().execute(work)
     } catch (error) {
       if (!isConflict(error)) throw error
-      if (attempt === ATTEMPTS) throw fail('DATABASE_UNAVAILABLE', 'too many at once', { cause: error })
+      conflict = error
     }
     await delay(Math.random() * WAIT * attempt)
   }
+  throw fail('DATABASE_UNAVAILABLE', 'too many at once', { cause: conflict })
 }

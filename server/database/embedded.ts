@@ -65,9 +65,8 @@ class EmbeddedPool implements Pool {
 
   async #query(text: string, parameters?: readonly unknown[]): Promise<Answer> {
     try {
-      const result = parameters ? await this.#lite.query(text, [...parameters]) : (await this.#lite.exec(text)).at(-1)
-      const { command = '', rowCount = 0, rows = [] } = result ?? {}
-      return { command, rowCount, rows: rows as Answer['rows'] }
+      const result = parameters ? await this.#lite.query(text, [...parameters]) : (await this.#lite.exec(text)).at(-1)!
+      return { command: result.command!, rowCount: result.rowCount!, rows: result.rows as Answer['rows'] }
     } catch (error) {
       // A parameter of the wrong type, which it says as if it were trouble of its own.
       throw error instanceof Error && error.message.startsWith('Invalid input for')

@@ -245,6 +245,21 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     t.same(texts(await read(log, room)), ['twice', 'twice', 'after'], 'what it did too late harms nothing')
   })
 
+  await t.test('claims that end too early cost repeats, and nothing else', async t => {
+    const log = await openLog(t)
+    const rooms = Array.from({ length: 100 }, newId)
+    const others = [await another(), await another()]
+    await transaction(db, async tx => {
+      for (const room of rooms) await enqueue(tx, room, note('once'))
+    })
+    for (const each of [{ db }, ...others]) sweep(t, { db: each.db, log, lease: 0, every: 1 })
+    await empty(db)
+    for (const room of rooms) {
+      const ids = (await read(log, room)).map(({ headers }) => headers.get(ENTRY_ID))
+      t.equal(new Set(ids).size, 1)
+    }
+  })
+
   await t.test('while a node is at a room, no other touches that room, and it waits for no other room', async t => {
     const log = await openLog(t)
     const room = newId()

@@ -6,6 +6,7 @@ import { until } from '../testkit/node.ts'
 import { transaction } from './database.ts'
 import { newId, sharedId } from './ids.ts'
 import { Pace } from './pace.ts'
+import { openPostgres } from './postgres.ts'
 import { isAway, reason, translate } from './trouble.ts'
 
 const said = (code: string): Error => Object.assign(new Error(code), { severity: 'ERROR', code })
@@ -47,6 +48,19 @@ await t.test('a reason is said in words', async t => {
   t.equal(reason('a text'), 'a text')
 })
 
+await t.test('what a log line calls a PostgreSQL', async t => {
+  for (const [url, name] of [
+    ['postgres://ann:secret@db.example.org:5433/chat', 'PostgreSQL chat at db.example.org:5433'],
+    ['postgres://db.example.org/chat%20room', 'PostgreSQL chat room at db.example.org:5432'],
+    ['postgres:///chat?host=/run/postgresql&port=5434', 'PostgreSQL chat at /run/postgresql:5434'],
+    ['postgres://', 'PostgreSQL (the user’s own database) at localhost:5432'],
+  ] as const) {
+    const pool = openPostgres({ url, size: 1, timeout: 1_000 })
+    t.equal(pool.name, name)
+    await pool.end()
+  }
+})
+
 await t.test('ids', async t => {
   const ids = new Set(Array.from({ length: 1000 }, newId))
   t.equal(ids.size, 1000)
@@ -77,7 +91,7 @@ await t.test('a mistake in what is done again and again is logged, and it goes o
 
 await testDatabases(t, async (t, { db, another, kind }) => {
   await t.test('a parameter of the wrong type is a mistake, not an outage', async t => {
-    const error: unknown = await sql`select ${{ a: 1 }}::int4`.execute(db).catch(error => error)
+    const error: unknown = await sql`select ${'perhaps'}::bool`.execute(db).catch(error => error)
     t.ok(error instanceof Error)
     t.not((error as { code?: string }).code, 'DATABASE_UNAVAILABLE')
     await db.selectFrom('rooms').select('id').execute()
