@@ -1,5 +1,6 @@
 /** The chat product put together: its capabilities on one database, with what they tell each other. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { openAccounts } from './accounts/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
@@ -10,6 +11,9 @@ import type { Driver } from './ports/driver.ts'
 import type { Logger } from './ports/logger.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
+
+/** ms */
+const BEGUN_WITHIN = 1_000
 
 export interface ProductOptions {
   readonly config: Config
@@ -47,6 +51,8 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
   try {
     const accounts = await openAccounts({ config, db, counters, rights, mayConnect, logger })
     opened.push(accounts)
+    // Before that no token is taken. A database that is away is not waited for longer.
+    await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])
     return {
       access: accounts.port,
       check: timeout => database.check(timeout),
