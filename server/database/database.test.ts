@@ -112,5 +112,9 @@ await testDatabases(t, async (t, { db, check, another }) => {
     t.same(rows, [{ n: 40 }])
   })
 
-  await t.test('it answers', async () => check(1_000))
+  await t.test('it answers', async () => {
+    await check(1_000)
+    const other = await another()
+    await other.check(5_000)
+  })
 })

@@ -26,9 +26,9 @@ export const lockFolder = async (folder: string): Promise<() => Promise<void>> =
     await lock.open()
   } catch (error) {
     held.delete(real)
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
-    throw locked ? new FolderError(inUse) : new FolderError(`${path}: ${String(cause)}`, { cause: error })
+    // classic-level says why in the cause.
+    const { code, message } = (error as { cause: NodeJS.ErrnoException }).cause
+    throw new FolderError(code === 'LEVEL_LOCKED' ? inUse : `${path}: ${message}`, { cause: error })
   }
   return async () => {
     await lock.close()
