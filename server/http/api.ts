@@ -17,6 +17,7 @@ import type {
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Config } from '../config.ts'
 import type { Db } from '../database/database.ts'
+import { Pace } from '../database/pace.ts'
 import { errors, fail, HoofbeatError } from '../errors.ts'
 import { complete, openapi, type RouteNotes } from './document.ts'
 import { docsPolicy } from './headers.ts'
@@ -86,10 +87,9 @@ export const openApi = async (app: FastifyInstance, options: ApiOptions): Promis
     await scope.register(below, { ...options, prefix: '/api' })
     await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy, uiConfig: { docExpansion: 'list' } })
   })
-  // Whether the database is there is seen to elsewhere.
-  const forget = (): void => void forgetKeys(options.db).catch(() => undefined)
-  const forgetting = setInterval(forget, HOUR)
-  app.addHook('onClose', async () => clearInterval(forgetting))
+  // That the database is away is logged where that is found out.
+  const forgetting = new Pace(HOUR, () => forgetKeys(options.db), () => undefined)
+  app.addHook('onClose', () => forgetting.close())
 }
 
 /** What holds for every request: by which name, how often, and how it is told what is wrong. */

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { testDatabase } from '../server/testkit/database.ts'
+import { startNode } from '../server/testkit/node.ts'
+
+const PASSWORD = 'correct horse battery'
+
+const admin = async (env: Record<string, string>, input = '') => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'admin.ts')], { env: { ...process.env, ...env } })
+  child.stdin.end(input)
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  return { code: code as number, out, err }
+}
+
+/** Whether `name` signs in, as an admin. */
+const isAdmin = async (t: Test, env: Record<string, string>, name: string, password: string): Promise<boolean> => {
+  const node = await startNode(t, { ACCESS: 'accounts', ...env })
+  const response = await fetch(`${node.url}api/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name, password, keep: 'body' }),
+  })
+  const { user } = (await response.json()) as { user?: { isAdmin: boolean } }
+  await node.stop()
+  return user?.isAdmin ?? false
+}
+
+void t.test('the first admin is made by a script, with a password that is asked for or in the environment', async t => {
+  const database = await testDatabase(t, 'embedded')
+  await database.close()
+  const { env } = database
+  t.match(await admin({ ...env, NAME: 'ann', ADMIN_PASSWORD: PASSWORD }), { code: 0, out: 'ann has an account, as an admin\n', err: '' })
+  const asked = await admin({ ...env, NAME: 'bob' }, `${PASSWORD} of bob\n`)
+  t.match(asked, { code: 0, out: /^A password for bob, .*: \nbob has an account, as an admin\n$/, err: '' })
+  t.notMatch(asked.out, new RegExp(PASSWORD))
+  t.match(await admin({ ...env, NAME: 'BOB' }), { code: 0, out: 'BOB is an admin\n', err: '' })
+  t.equal(await isAdmin(t, env, 'ann', PASSWORD), true)
+  t.equal(await isAdmin(t, env, 'bob', `${PASSWORD} of bob`), true)
+})
+
+void t.test('what is wrong is said in one line', async t => {
+  const database = await testDatabase(t, 'embedded')
+  const { env } = database
+  const wrong: [Record<string, string>, RegExp][] = [
+    [{}, /^Usage: make admin NAME=ann .*\n$/],
+    [{ NAME: 'ann' }, /^.* is in use by another node: .*\n$/],
+    [{ NAME: 'ann', DATABASE_POOL: 'x' }, /^DATABASE_POOL="x" is not allowed: .*\n$/],
+  ]
+  for (const [each, err] of wrong) t.match(await admin({ NAME: '', ...env, ...each }), { code: 1, err })
+  await database.close()
+  t.match(await admin({ ...env, NAME: 'a', ADMIN_PASSWORD: PASSWORD }), { code: 1, err: /^this cannot be a name\n$/ })
+  t.match(await admin({ ...env, NAME: 'ann', ADMIN_PASSWORD: 'short' }), { code: 1, err: /^this cannot be a password: .*\n$/ })
+})
