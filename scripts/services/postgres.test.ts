@@ -34,7 +34,7 @@ const ask = async (url: string, text: string): Promise<unknown> => {
 
 void t.test('killed and started again it has what was committed', async t => {
   const postgres = await startPostgres({ folder: join(await scratch(t), 'postgres') })
-  t.teardown(() => postgres.kill())
+  t.teardown(() => postgres.stop())
   t.equal(await ask(postgres.url, 'show fsync'), 'on')
   await ask(postgres.url, 'create table kept as select 5 as n')
   await postgres.kill()
@@ -46,6 +46,8 @@ void t.test('killed and started again it has what was committed', async t => {
   const answer = ask(postgres.url, 'select n + 1 from kept')
   postgres.signal('SIGCONT')
   t.equal(await answer, 6)
+  postgres.signal('SIGSTOP')
+  await postgres.stop()
   await postgres.stop()
   t.equal(await ask(postgres.url, 'select 1'), undefined)
 })

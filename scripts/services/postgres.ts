@@ -195,8 +195,12 @@ export const startPostgres = async ({ folder }: PostgresOptions): Promise<LocalP
     for (const pid of running ? processesOf(running.pid!) : []) send(pid, name)
   }
   const kill = (): Promise<void> => end(() => signal('SIGKILL'))
-  // SIGINT: whoever is connected is disconnected.
-  const stop = (): Promise<void> => end(child => child.kill('SIGINT'))
+  const stop = (): Promise<void> =>
+    end(child => {
+      signal('SIGCONT')
+      // Whoever is connected is disconnected.
+      child.kill('SIGINT')
+    })
   await start()
   return { url: urlOf(port, 'postgres'), port, kill, start, stop, signal }
 }

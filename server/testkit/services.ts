@@ -33,7 +33,7 @@ export const postgresUrl = async (t: Test): Promise<string> =>
 /** A real PostgreSQL of the test's own, which it may stop, freeze and kill. */
 export const ownPostgres = async (t: Test): Promise<LocalPostgres> => {
   const postgres = await startPostgres({ folder: join(await scratch(t), 'postgres') })
-  t.teardown(() => postgres.kill())
+  t.teardown(() => postgres.stop())
   return postgres
 }
 
