@@ -17,6 +17,7 @@ import type { Access } from './ports/access.ts'
 import type { Claims } from './ports/claims.ts'
 import type { Counters } from './ports/counters.ts'
 import type { Driver } from './ports/driver.ts'
+import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
 import { isLoopback, originCheck } from './transport/origin.ts'
@@ -62,7 +63,8 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: Number(log.keysReachable()) }))
     const version = packageJson.version
     const ports = { log: log.port, access: access.port, signals: signals.port }
-    const node = new Node({ config, ...ports, meter: metrics.meter, logger, version })
+    const node = new Node({ config, ...ports, ...access.people, meter: metrics.meter, logger, version })
+    await access.follow?.(node)
     const checks = { log: (timeout: number) => log.check(timeout), [access.part]: access.check }
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
     const { meter } = metrics
@@ -180,6 +182,8 @@ interface OpenedAccess extends Driver<Access> {
   readonly part: 'keys' | 'database'
   /** Registers the routes that come with it. */
   serve?: Product['serve']
+  readonly people?: Product['people']
+  follow?: Product['follow']
 }
 
 const openAccessDriver = async (
@@ -190,18 +194,33 @@ const openAccessDriver = async (
   if (config.ACCESS !== 'accounts') return { ...openBareAccess(config, logger), part: 'keys' }
   const { openProduct } = await import('./product.ts')
   const counters = await openCounters(config, logger)
+  const presence = await openPresence(config, logger)
   const node = { loopback: isLoopback(config.HOST), version: packageJson.version }
-  const product = await openProduct({ config, logger, ...ports, ...node, counters: counters.port }).catch(
-    async (error: unknown) => {
-      await counters.close()
-      throw error
-    },
-  )
-  const close = async (): Promise<void> => {
-    await product.close()
+  const closeBoth = async (): Promise<void> => {
+    await presence.close()
     await counters.close()
   }
-  return { port: product.access, part: 'database', check: product.check, serve: product.serve, close }
+  const shared = { counters: counters.port, presence: presence.port }
+  const product = await openProduct({ config, logger, ...ports, ...node, ...shared }).catch(async (error: unknown) => {
+    await closeBoth()
+    throw error
+  })
+  const close = async (): Promise<void> => {
+    await product.close()
+    await closeBoth()
+  }
+  return { ...product, port: product.access, part: 'database', close }
+}
+
+/** Who is connected, on all nodes that have a Redis together. Nothing waits for one that is away. */
+const openPresence = async (config: Config, logger: Logger): Promise<Driver<Presence>> => {
+  const ttl = config.PRESENCE_TTL
+  if (config.REDIS_URL === undefined) {
+    const { memoryPresence } = await import('./drivers/memory/presence.ts')
+    return memoryPresence({ ttl })
+  }
+  const { openRedisPresence } = await import('./drivers/redis/presence.ts')
+  return openRedisPresence({ url: config.REDIS_URL, ttl, logger })
 }
 
 /** What was tried lately, counted by all nodes that have a Redis together. */

@@ -52,8 +52,8 @@ export interface Presence {
   /** Who of `users` is there, and up to which `at` that tells everything. */
   of(users: readonly string[]): Promise<{ readonly at: number; readonly online: ReadonlySet<string> }>
 
-  /** At most `limit` of all connections, in order of their users, those after `after` (the `next` of an earlier answer). */
-  list(after: string | undefined, limit: number): Promise<{ readonly clients: readonly Client[]; readonly next?: string }>
+  /** At most `limit` of all connections, in an order that stays, by their users; those after `after`. */
+  list(after: Pick<Client, 'connection' | 'user'> | undefined, limit: number): Promise<readonly Client[]>
 }
 
 /** Whom the bridge tells of its connections. Returns at once, never throws. */

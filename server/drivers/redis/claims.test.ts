@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { inspect } from 'node:util'
-import { createClient } from 'redis'
 import t, { type Test } from 'tap'
-import type { LocalRedis } from '../../../scripts/services/redis.ts'
 import { claimsContract } from '../../ports/claims.contract.ts'
 import type { Claims } from '../../ports/claims.ts'
 import { ownRedis, redisUrl } from '../../testkit/services.ts'
 import { openRedisClaims } from './claims.ts'
+import { operate, recording } from './testkit/redis.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const LOST = 'Redis does not answer: what is sent with an idempotency key waits'
@@ -18,37 +17,10 @@ claimsContract(t, async ({ window }) => openRedisClaims({ url: shared, window, t
 
 /** A driver with what it logs. */
 const opened = (t: Test, url: string, options: { window?: number; timeout?: number } = {}) => {
-  const lines: string[] = []
-  const waiting = new Set<() => void>()
-  const write = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`)
-    for (const look of waiting) look()
-  }
-  const logger = { debug: write, info: write, warn: write, error: write }
+  const { logger, ...recorded } = recording()
   const driver = openRedisClaims({ url, window: 60_000, timeout: 10_000, logger, ...options })
   t.teardown(() => driver.close())
-  const count = (text: string): number => lines.filter(line => line.startsWith(text)).length
-  /** Resolves when a line has been logged so often. */
-  const logged = (text: string, times = 1): Promise<void> =>
-    new Promise(resolve => {
-      const look = (): void => {
-        if (count(text) >= times && waiting.delete(look)) resolve()
-      }
-      waiting.add(look)
-      look()
-    })
-  return { claims: driver.port, driver, lines, count, logged }
-}
-
-/** Asks a Redis for something, as its operator does. */
-const operate = async ({ url }: Pick<LocalRedis, 'url'>, ...command: string[]): Promise<unknown> => {
-  const client = createClient({ url })
-  await client.connect()
-  try {
-    return await client.sendCommand(command)
-  } finally {
-    client.destroy()
-  }
+  return { claims: driver.port, driver, ...recorded }
 }
 
 const kindOf = async (claims: Claims, room: string, id: string): Promise<string> =>

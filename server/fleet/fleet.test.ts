@@ -1,0 +1,112 @@
+import t, { type Test } from 'tap'
+import type { Db } from '../database/database.ts'
+import { newId } from '../database/ids.ts'
+import { memoryPresence } from '../drivers/memory/presence.ts'
+import { memorySignals } from '../drivers/memory/signals.ts'
+import type { Client } from '../ports/presence.ts'
+import { people } from '../rooms/testkit/people.ts'
+import { openTestApi } from '../testkit/api.ts'
+import { testDatabases } from '../testkit/database.ts'
+import { fleetRoutes, followOrders, type Node } from './index.ts'
+
+const clientOf = (user: string, more: Partial<Client> = {}): Client => ({
+  connection: crypto.randomUUID(),
+  user,
+  device: 'session',
+  node: 'one:8080',
+  address: '203.0.113.7',
+  since: 1_795_251_122_000,
+  rooms: ['a'],
+  ...more,
+})
+
+const setUp = async (t: Test, db: Db) => {
+  const presence = memoryPresence({ ttl: 60_000 }).port
+  const signals = memorySignals().port
+  const ask = await openTestApi(t, db, api => fleetRoutes(api, { db, presence, signals }))
+  const [admin, ann] = await people(db, 'admin', 'ann')
+  await db.updateTable('users').set({ is_admin: true }).where('id', '=', admin).execute()
+  const done: unknown[] = []
+  const waiting: (() => void)[] = []
+  const doing = (what: unknown): void => {
+    done.push(what)
+    for (const look of waiting) look()
+  }
+  const node: Node = { disconnect: connection => doing(connection), tellAll: event => doing(event) }
+  await followOrders(signals, node)
+  const until = (count: number): Promise<unknown[]> =>
+    new Promise(resolve => {
+      const look = (): void => void (done.length >= count && resolve(done))
+      waiting.push(look)
+      look()
+    })
+  return { ask, presence, admin, ann, until, done }
+}
+
+await testDatabases(t, async (t, { db }) => {
+  await t.test('everybody who is connected is listed, by user', async t => {
+    const { ask, presence, admin, ann } = await setUp(t, db)
+    const clients = [clientOf(ann), clientOf(ann, { node: 'two:8080', rooms: [] }), clientOf('gone')]
+    await presence.touch(clients)
+    const all: Record<string, unknown>[] = []
+    let next: unknown
+    do {
+      const cursor = next === undefined ? '' : `&cursor=${String(next)}`
+      const { status, body } = await ask(admin, 'GET', `/admin/connections?limit=2${cursor}`)
+      t.equal(status, 200)
+      all.push(...(body['items'] as Record<string, unknown>[]))
+      next = body['next']
+    } while (next !== undefined)
+    t.same(all.map(({ id }) => id).toSorted(), clients.map(({ connection }) => connection).toSorted())
+    const { connection: id, since, address } = clients[0]!
+    t.match(
+      all.find(each => each['id'] === id),
+      { user: ann, person: { id: ann }, session: 'session', node: 'one:8080', address, since, rooms: ['a'] },
+    )
+    t.notOk('person' in all.find(each => each['user'] === 'gone')!)
+  })
+
+  await t.test('a connection is ended, and everybody told something, by every node; both are written down', async t => {
+    const { ask, admin, until } = await setUp(t, db)
+    const id = crypto.randomUUID()
+    t.equal((await ask(admin, 'DELETE', `/admin/connections/${id}`)).status, 204)
+    const headers = { 'idempotency-key': newId() }
+    for (let i = 0; i < 2; i++) {
+      const said = await ask(admin, 'POST', '/admin/announcements', { body: { text: 'at noon' }, headers })
+      t.match(said, { status: 201, body: { text: 'at noon' } })
+    }
+    await ask(admin, 'POST', '/admin/announcements', { body: { text: 'at one' } })
+    t.same(await until(3), [
+      id,
+      { type: 'announcement', body: { text: 'at noon' } },
+      { type: 'announcement', body: { text: 'at one' } },
+    ])
+    const first = await ask(admin, 'GET', '/admin/audit?limit=2')
+    t.match(first.body['items'], [
+      { actor: admin, act: 'announce', address: '127.0.0.1', detail: { text: 'at one' } },
+      { act: 'announce', detail: { text: 'at noon' } },
+    ])
+    const rest = await ask(admin, 'GET', `/admin/audit?limit=1&cursor=${String(first.body['next'])}`)
+    t.match(rest.body['items'], [{ act: 'disconnect', detail: { connection: id } }])
+  })
+
+  await t.test('an act upon somebody says so', async t => {
+    const { ask, admin, ann } = await setUp(t, db)
+    await db.insertInto('audit').values({ actor_id: admin, act: 'delete', user_id: ann, room_id: 'r' }).execute()
+    const { body } = await ask(admin, 'GET', '/admin/audit?limit=1')
+    t.match(body['items'], [{ act: 'delete', user: ann, room: 'r', detail: {} }])
+  })
+
+  await t.test('nobody else may', async t => {
+    const { ask, ann, done } = await setUp(t, db)
+    const asked = [
+      await ask(ann, 'GET', '/admin/connections'),
+      await ask(ann, 'DELETE', `/admin/connections/${newId()}`),
+      await ask(ann, 'POST', '/admin/announcements', { body: { text: 'x' } }),
+      await ask(ann, 'GET', '/admin/audit'),
+    ]
+    for (const each of asked) t.match(each, { status: 403, body: { code: 'FORBIDDEN' } })
+    await new Promise(setImmediate)
+    t.same(done, [])
+  })
+})

@@ -1,0 +1,182 @@
+import { Type } from 'typebox'
+import { PersonSchema, readAccount, readPeople } from '../accounts/index.ts'
+import type { Db } from '../database/database.ts'
+import { fail } from '../errors.ts'
+import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import type { Presence } from '../ports/presence.ts'
+import type { Signals } from '../ports/signals.ts'
+import { actsOf, writeDown } from './audit.ts'
+import { announce, disconnect } from './orders.ts'
+
+export interface RouteParts {
+  readonly db: Db
+  readonly presence: Presence
+  readonly signals: Signals
+}
+
+const tags = ['admin']
+const Id = Type.String({ minLength: 1, maxLength: 64, examples: ['0c8v2m6q1x7f4k9z3t5r8w2y1'] })
+const Connection = Type.String({ minLength: 1, maxLength: 64, examples: ['3f0a0b1e-6c52-4b0e-9b8e-2f1d7c5a9e10'] })
+const Time = Type.Integer({ description: 'Epoch ms', examples: [1795251122000] })
+const TEXT_MOST = 1_000
+
+const connectionPages = new Paging('connections', Type.Tuple([Type.String(), Type.String()]))
+const auditPages = new Paging('audit', Type.String({ pattern: String.raw`^\d{1,18}$` }))
+
+/** Rejects with FORBIDDEN. */
+const demandAdmin = async (db: Db, user: string): Promise<void> => {
+  const { isAdmin } = await readAccount(db, user)
+  if (!isAdmin) throw fail('FORBIDDEN', 'this is for admins')
+}
+
+export const fleetRoutes = (api: Api, parts: RouteParts): void => {
+  connections(api, parts)
+  announcements(api, parts)
+  audit(api, parts)
+}
+
+const connections = (api: Api, { db, presence, signals }: RouteParts): void => {
+  const ConnectionSchema = Type.Object({
+    id: Connection,
+    user: Id,
+    person: Type.Optional(PersonSchema),
+    session: Type.String({ description: 'By which it was signed in' }),
+    node: Type.String({ examples: ['chat-1:8080'] }),
+    address: Type.String({ examples: ['203.0.113.7'] }),
+    since: Time,
+    rooms: Type.Array(Type.String(), { description: 'Those that it is subscribed to, 100 at most' }),
+  })
+  api.get(
+    '/admin/connections',
+    {
+      config: { errors: ['FORBIDDEN', 'PRESENCE_UNAVAILABLE'] },
+      schema: {
+        tags,
+        summary: 'List everybody who is connected',
+        description: 'Over all nodes, by user.',
+        querystring: PageQuery,
+        response: { 200: PageOf(ConnectionSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      await demandAdmin(db, identity.user)
+      const [user, connection] = connectionPages.after(query) ?? []
+      const after = user === undefined ? undefined : { user, connection: connection! }
+      const clients = await presence.list(after, query.limit + 1)
+      const people = await readPeople(
+        db,
+        clients.map(client => client.user),
+      )
+      return connectionPages.page(
+        clients,
+        query,
+        ({ connection: id, device: session, user, rooms, ...rest }) => {
+          const person = people.get(user)
+          return { id, user, ...(person && { person }), session, ...rest, rooms: [...rooms] }
+        },
+        client => [client.user, client.connection],
+      )
+    },
+  )
+  api.delete(
+    '/admin/connections/:id',
+    {
+      config: { errors: ['FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'End a connection',
+        description: 'On whichever node it is. Whoever it was may connect again.',
+        params: Type.Object({ id: Connection }),
+        response: { 204: nothing('It is asked of all nodes') },
+      },
+    },
+    async ({ identity, params, ip }, reply) => {
+      await demandAdmin(db, identity.user)
+      const detail = { connection: params.id }
+      await writeDown(db, { actor: identity.user, act: 'disconnect', address: ip, detail })
+      disconnect(signals, params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+const announcements = (api: Api, { db, signals }: RouteParts): void => {
+  api.post(
+    '/admin/announcements',
+    {
+      config: { creates: true, errors: ['FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'Tell everybody who is connected',
+        body: Type.Object({
+          text: Type.String({ minLength: 1, maxLength: TEXT_MOST, examples: ['The server restarts at noon.'] }),
+        }),
+        response: { 201: Type.Object({ text: Type.String() }) },
+      },
+    },
+    async (request, reply) => {
+      const { identity, ip, body } = request
+      await demandAdmin(db, identity.user)
+      let first = false
+      const said = await createOnce(db, {
+        request,
+        reply,
+        scope: identity.user,
+        same: body,
+        work: async tx => {
+          first = true
+          await writeDown(tx, { actor: identity.user, act: 'announce', address: ip, detail: { text: body.text } })
+          return { text: body.text }
+        },
+      })
+      if (first) announce(signals, said.text)
+      return said
+    },
+  )
+}
+
+const audit = (api: Api, { db }: RouteParts): void => {
+  const ActSchema = Type.Object({
+    id: Type.String({ examples: ['17'] }),
+    at: Time,
+    actor: Id,
+    act: Type.String({ examples: ['disconnect'] }),
+    user: Type.Optional(Id),
+    room: Type.Optional(Id),
+    address: Type.String(),
+    detail: Type.Object({}, { additionalProperties: true }),
+  })
+  api.get(
+    '/admin/audit',
+    {
+      config: { errors: ['FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'List what admins did',
+        description: 'The last first.',
+        querystring: PageQuery,
+        response: { 200: PageOf(ActSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      await demandAdmin(db, identity.user)
+      const before = auditPages.after(query)
+      const rows = await actsOf(db, { before: before === undefined ? undefined : BigInt(before), limit: query.limit })
+      return auditPages.page(
+        rows,
+        query,
+        ({ id, at, actor_id: actor, act, user_id: user, room_id: room, address, detail }) => ({
+          id: String(id),
+          at,
+          actor,
+          act,
+          ...(user !== null && { user }),
+          ...(room !== null && { room }),
+          address,
+          detail,
+        }),
+        ({ id }) => String(id),
+      )
+    },
+  )
+}

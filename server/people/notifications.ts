@@ -1,0 +1,129 @@
+import { sql, type SqlBool } from 'kysely'
+import { at, type Db, type Tx } from '../database/database.ts'
+import { newId } from '../database/ids.ts'
+import type { Row } from '../database/schema.ts'
+import type { Telling } from './telling.ts'
+
+export type NotificationKind = Row<'notifications'>['kind']
+
+/** What somebody is to be notified of. */
+export interface News {
+  readonly kind: NotificationKind
+  /** What it is about, such as the id of an invitation: the same kind and subject is notified of once. */
+  readonly subject: string
+  /** Whose doing it is. */
+  readonly actor: string
+  readonly room?: string
+}
+
+/** How many unread notifications one person may cause another: whoever floods somebody is not heard any more, and all others are. */
+export const UNREAD_BY_ACTOR = 20
+/** More unread ones than this are not counted. */
+export const UNREAD_MOST = 999
+
+/**
+ * Keeps a notification for `user`. Resolves with what to tell when the transaction is committed; undefined: nothing, where
+ * they have one of that kind and subject, where one of the two has blocked the other, or where the actor has had so many.
+ */
+export const notify = async (tx: Tx, user: string, news: News): Promise<Telling | undefined> => {
+  const { kind, subject, actor, room } = news
+  const id = newId()
+  const { rows } = await sql`
+    insert into notifications (id, user_id, kind, subject, actor_id, room_id)
+    select ${id}, ${user}, ${kind}, ${subject}, ${actor}, ${room ?? null}
+    where not exists (
+      select from blocks
+      where (user_id = ${user} and blocked_id = ${actor}) or (user_id = ${actor} and blocked_id = ${user})
+    ) and (
+      select count(*) from notifications where user_id = ${user} and actor_id = ${actor} and read_at is null
+    ) < ${UNREAD_BY_ACTOR}
+    on conflict (user_id, kind, subject) do nothing
+    returning id`.execute(tx)
+  return rows.length === 0 ? undefined : tellingOf(tx, user, { id, kind })
+}
+
+/** Takes back what is of no interest any more. Resolves with what to tell, as `notify` does. */
+export const withdraw = async (
+  tx: Tx,
+  user: string,
+  { kind, subject }: Pick<News, 'kind' | 'subject'>,
+): Promise<Telling | undefined> => {
+  const gone = await tx
+    .deleteFrom('notifications')
+    .where('user_id', '=', user)
+    .where('kind', '=', kind)
+    .where('subject', '=', subject)
+    .executeTakeFirst()
+  return gone.numDeletedRows === 0n ? undefined : tellingOf(tx, user)
+}
+
+const tellingOf = async (tx: Tx, user: string, named: { id?: string; kind?: string } = {}): Promise<Telling> => ({
+  user,
+  event: { type: 'notification', body: { ...named, unread: await unreadOf(tx, user) } },
+})
+
+/** How many notifications `user` has not read, at most `UNREAD_MOST`. */
+export const unreadOf = async (db: Db | Tx, user: string): Promise<number> => {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from (
+    select from notifications where user_id = ${user} and read_at is null limit ${UNREAD_MOST}
+  ) as unread`.execute(db)
+  return rows[0]!.count
+}
+
+export interface Notification {
+  id: string
+  kind: NotificationKind
+  subject: string
+  /** Whose doing it was; their account may be gone. */
+  actor: string | null
+  room: string | null
+  /** Epoch ms. */
+  createdAt: number
+  read: boolean
+}
+
+/** Epoch ms, and the id that settles the order of those of the same time. */
+export type NotificationPlace = readonly [createdAt: number, id: string]
+
+/** The notifications of `user`, the newest first: one more than `limit`. */
+export const notificationsOf = async (
+  db: Db,
+  user: string,
+  { after, limit }: { readonly after: NotificationPlace | undefined; readonly limit: number },
+): Promise<Notification[]> => {
+  const rows = await db
+    .selectFrom('notifications')
+    .selectAll()
+    .where('user_id', '=', user)
+    .$if(after !== undefined, query =>
+      query.where(
+        sql<SqlBool>`created_at <= ${at(after![0])} and (created_at < ${at(after![0])} or id > ${after![1]})`,
+      ),
+    )
+    .orderBy('created_at', 'desc')
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute()
+  return rows.map(({ id, kind, subject, actor_id, room_id, created_at, read_at }) => ({
+    id,
+    kind,
+    subject,
+    actor: actor_id,
+    room: room_id,
+    createdAt: created_at,
+    read: read_at !== null,
+  }))
+}
+
+/** Marks notifications of `user` as read: these, or all. Resolves with what to tell, undefined where nothing has changed. */
+export const markRead = async (tx: Tx, user: string, ids: readonly string[] | 'all'): Promise<Telling | undefined> => {
+  if (ids.length === 0) return undefined
+  const marked = await tx
+    .updateTable('notifications')
+    .set({ read_at: sql<number>`now()` })
+    .where('user_id', '=', user)
+    .where('read_at', 'is', null)
+    .$if(ids !== 'all', query => query.where('id', 'in', [...ids]))
+    .executeTakeFirst()
+  return marked.numUpdatedRows === 0n ? undefined : tellingOf(tx, user)
+}

@@ -1,0 +1,256 @@
+import { Type } from 'typebox'
+import { PersonSchema, readPeople, type Person } from '../accounts/index.ts'
+import { transaction, type Db } from '../database/database.ts'
+import { PageOf, PageQuery, Paging, nothing, type Api, type Page } from '../http/api.ts'
+import type { Presence } from '../ports/presence.ts'
+import { introduce, onlineOf, type EventsOptions } from './events.ts'
+import { blocksOf, friendsOf, requestsOf, type Dated } from './lists.ts'
+import { shown, type Act } from './pair.ts'
+import { readPair, relate } from './relations.ts'
+import { DatedPlace, LastSeen, Params, Time } from './schemas.ts'
+import { tell } from './telling.ts'
+
+export interface RouteParts extends EventsOptions {
+  /** Rights were changed on this node: it is to be told everybody now. */
+  readonly hint: () => void
+}
+
+const REQUESTS_PER_MINUTE = 30
+
+const Online = Type.Optional(Type.Boolean({ description: 'Left out where that cannot be told now' }))
+const State = Type.Union(
+  (['none', 'requested', 'asked', 'friends'] as const).map(state => Type.Literal(state)),
+  { description: '`requested`: you have asked them; `asked`: they have asked you', examples: ['friends'] },
+)
+const Between = Type.Object({ state: State })
+
+const friendPages = new Paging('friends', Type.String())
+const requestPages = {
+  asked: new Paging('asked', DatedPlace),
+  requested: new Paging('requested', DatedPlace),
+}
+const blockPages = new Paging('blocks', DatedPlace)
+
+/** Who of `users` is there; undefined where that cannot be told now. */
+const tryOnline = async (presence: Presence, users: readonly string[]): Promise<Set<string> | undefined> => {
+  try {
+    return (await onlineOf(presence, users)).online
+  } catch {
+    return undefined
+  }
+}
+
+const tags = ['friends']
+
+export const friendRoutes = (api: Api, parts: RouteParts): void => {
+  friends(api, parts)
+  requests(api, parts)
+  blocks(api, parts)
+}
+
+/** Does `act`, and when it is committed tells both. */
+const act = async (parts: RouteParts, me: string, them: string, what: Act): Promise<{ state: string }> => {
+  const { db, signals, hint } = parts
+  const { standing, telling, met } = await transaction(db, tx => relate(tx, me, them, what))
+  tell(signals, telling)
+  if (what === 'block') hint()
+  if (met) void introduce(parts, me, them)
+  return { state: standing }
+}
+
+const friends = (api: Api, parts: RouteParts): void => {
+  const { db, presence } = parts
+  const FriendSchema = Type.Object({
+    person: PersonSchema,
+    online: Online,
+    lastSeen: LastSeen,
+    since: Time('When you became friends, epoch ms'),
+  })
+  api.get(
+    '/friends',
+    {
+      schema: {
+        tags,
+        summary: 'List your friends',
+        description: 'By name, with who of them is there.',
+        querystring: PageQuery,
+        response: { 200: PageOf(FriendSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      const rows = await friendsOf(db, identity.user, { after: friendPages.after(query), limit: query.limit })
+      const ids = rows.map(({ id }) => id)
+      const [people, online] = await Promise.all([readPeople(db, ids), tryOnline(presence, ids)])
+      return friendPages.page(
+        rows,
+        query,
+        ({ id, lastSeen, since }) => ({
+          person: people.get(id) ?? unknown(id),
+          ...(online && { online: online.has(id) }),
+          ...(lastSeen !== null && { lastSeen }),
+          since,
+        }),
+        ({ nameKey }) => nameKey,
+      )
+    },
+  )
+  api.get(
+    '/friends/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Read how you stand to somebody',
+        params: Params,
+        response: { 200: Type.Object({ state: State, blocking: Type.Boolean({ description: 'You have blocked them' }) }) },
+      },
+    },
+    async ({ identity, params }) => {
+      const pair = await readPair(db, identity.user, params.id)
+      return { state: shown(pair), blocking: pair.blocking }
+    },
+  )
+  api.delete(
+    '/friends/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Remove a friend',
+        description: 'Who is no friend stays as they are.',
+        params: Params,
+        response: { 200: Between },
+      },
+    },
+    ({ identity, params }) => act(parts, identity.user, params.id, 'remove'),
+  )
+}
+
+/** Somebody whose account was deleted since their row was read. */
+const unknown = (id: string): Person => ({ id, name: '', displayName: '', statusText: '' })
+
+const DatedSchema = Type.Object({ person: PersonSchema, at: Time('Epoch ms') })
+
+const datedPage = async (
+  db: Db,
+  rows: readonly Dated[],
+  query: PageQuery,
+  pages: Paging<typeof DatedPlace>,
+): Promise<Page<{ person: Person; at: number }>> => {
+  const people = await readPeople(
+    db,
+    rows.map(({ id }) => id),
+  )
+  return pages.page(
+    rows,
+    query,
+    ({ id, at }) => ({ person: people.get(id) ?? unknown(id), at }),
+    ({ id, at }) => [at, id],
+  )
+}
+
+const requests = (api: Api, parts: RouteParts): void => {
+  const { db } = parts
+  api.get(
+    '/friend-requests',
+    {
+      schema: {
+        tags,
+        summary: 'List requests for friendship',
+        description: 'Those that wait for an answer, the newest first.',
+        querystring: Type.Object({
+          ...PageQuery.properties,
+          direction: Type.Union([Type.Literal('asked'), Type.Literal('requested')], {
+            default: 'asked',
+            description: '`asked`: by others of you; `requested`: by you of others',
+          }),
+        }),
+        response: { 200: PageOf(DatedSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      const pages = requestPages[query.direction]
+      const rows = await requestsOf(db, identity.user, query.direction, { after: pages.after(query), limit: query.limit })
+      return datedPage(db, rows, query, pages)
+    },
+  )
+  api.put(
+    '/friend-requests/:id',
+    {
+      config: { errors: ['NO_SUCH_USER', 'FORBIDDEN', 'QUOTA_REACHED'], perMinute: REQUESTS_PER_MINUTE },
+      schema: {
+        tags,
+        summary: 'Ask somebody to be your friend',
+        description: 'Where they have asked you, you are friends by it. Whom you have blocked you cannot ask.',
+        params: Params,
+        response: { 200: Between },
+      },
+    },
+    ({ identity, params }) => act(parts, identity.user, params.id, 'request'),
+  )
+  const answers = [
+    ['post', '/friend-requests/:id/accept', 'accept', 'Accept the request of somebody'],
+    ['post', '/friend-requests/:id/decline', 'decline', 'Decline the request of somebody'],
+    ['delete', '/friend-requests/:id', 'cancel', 'Take back your request'],
+  ] as const
+  for (const [method, url, what, summary] of answers) {
+    api[method](
+      url,
+      {
+        config: { errors: what === 'accept' ? ['NO_SUCH_REQUEST', 'QUOTA_REACHED'] : ['NO_SUCH_REQUEST'] },
+        schema: { tags, summary, params: Params, response: { 200: Between } },
+      },
+      ({ identity, params }) => act(parts, identity.user, params.id, what),
+    )
+  }
+}
+
+const blocks = (api: Api, parts: RouteParts): void => {
+  const { db } = parts
+  api.get(
+    '/blocks',
+    {
+      schema: {
+        tags,
+        summary: 'List whom you have blocked',
+        querystring: PageQuery,
+        response: { 200: PageOf(DatedSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      const rows = await blocksOf(db, identity.user, { after: blockPages.after(query), limit: query.limit })
+      return datedPage(db, rows, query, blockPages)
+    },
+  )
+  api.put(
+    '/blocks/:id',
+    {
+      config: { errors: ['NO_SUCH_USER'], perMinute: REQUESTS_PER_MINUTE },
+      schema: {
+        tags,
+        summary: 'Block somebody',
+        description:
+          'Ends your friendship. They are not told: what they ask, whisper or send to you alone does not come, and they do not see whether you are there.',
+        params: Params,
+        response: { 204: nothing('They are blocked') },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      await act(parts, identity.user, params.id, 'block')
+      return reply.code(204).send(null)
+    },
+  )
+  api.delete(
+    '/blocks/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Unblock somebody',
+        params: Params,
+        response: { 204: nothing('They are not blocked') },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      await act(parts, identity.user, params.id, 'unblock')
+      return reply.code(204).send(null)
+    },
+  )
+}
