@@ -77,6 +77,9 @@ const PREFLIGHT_KEPT = 600
 
 /** Registers the API, its document and, at /docs, a page that shows that. */
 export const openApi = async (app: FastifyInstance, options: ApiOptions): Promise<void> => {
+  // That the database is away is logged where that is found out.
+  const forgetting = new Pace(HOUR, () => forgetKeys(options.db), () => undefined)
+  app.addHook('onClose', () => forgetting.close())
   await app.register(async scope => {
     await scope.register(swagger, { openapi: openapi(options.version) as never })
     await scope.register(cookie)
@@ -87,9 +90,6 @@ export const openApi = async (app: FastifyInstance, options: ApiOptions): Promis
     await scope.register(below, { ...options, prefix: '/api' })
     await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy, uiConfig: { docExpansion: 'list' } })
   })
-  // That the database is away is logged where that is found out.
-  const forgetting = new Pace(HOUR, () => forgetKeys(options.db), () => undefined)
-  app.addHook('onClose', () => forgetting.close())
 }
 
 /** What holds for every request: by which name, how often, and how it is told what is wrong. */
