@@ -4,7 +4,7 @@ import { messageId } from './destination.ts'
 import type { Style } from './style.ts'
 import { encodeTails, type Tails } from './tails.ts'
 
-export { isReserved } from './tails.ts'
+export { isKept, isReserved } from './tails.ts'
 
 /** A batch is a part that an outbox drops or writes whole: small enough that neither costs much. */
 const BATCH_RECORDS = 128

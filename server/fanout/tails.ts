@@ -24,6 +24,11 @@ const RESERVED = new Set([
 /** Some clients trim the names that they read, so white space around a name does not make it another one. */
 export const isReserved = (name: string): boolean => RESERVED.has(name.trim())
 
+/** By this header of a record that the server itself decided on, readers know a repeat of it: no sender may set it. */
+const ENTRY_ID = 'entry-id'
+/** Whether a header of a SEND is kept with its record. */
+export const isKept = (name: string): boolean => !isReserved(name) && name.trim() !== ENTRY_ID
+
 /** What of the MESSAGE frames of some records is the same in all styles of a version: what follows subscription and ack. */
 export interface Tails {
   /** All of them, one after the other: one piece of memory, of which nothing else keeps or is kept by a part. */

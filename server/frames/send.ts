@@ -1,5 +1,5 @@
 import { fail } from '../errors.ts'
-import { isReserved } from '../fanout/batch.ts'
+import { isKept } from '../fanout/batch.ts'
 import { messageId, parseDestination } from '../fanout/destination.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
@@ -66,7 +66,7 @@ export const appendInOrder = (
 
 const recordOf = (sender: string, frame: Frame): NewRecord => {
   const headers = new Map<string, string>()
-  for (const [name, value] of frame.headers) if (!isReserved(name)) headers.set(name, value)
+  for (const [name, value] of frame.headers) if (isKept(name)) headers.set(name, value)
   const key = frame.headers.get('idempotency-key')
   if (key === undefined) return { sender, headers, body: frame.body }
   if (key === '' || Array.from(key).length > LONGEST_KEY) {

@@ -133,6 +133,7 @@ wire(t, '[checklist 44] [S-47] what a sender forges does not get through', async
     'recovered': 'false',
     'first': 'x-1',
     'idempotency-key': 'key',
+    'entry-id': 'x',
   }
   probe.send('SEND', { ...forged, destination, 'receipt': 'r', 'content-length': 4 }, 'body')
   const { lines, headers } = await probe.take(frame => frame.command === 'MESSAGE', 'MESSAGE')
