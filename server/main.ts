@@ -62,8 +62,10 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     if (config.ROOM_NAMES) await log.port.create(config.ROOM_NAMES)
     const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: Number(log.keysReachable()) }))
     const version = packageJson.version
-    const ports = { log: log.port, access: access.port, signals: signals.port }
-    const node = new Node({ config, ...ports, ...access.people, meter: metrics.meter, logger, version })
+    const ports = { log: access.log ?? log.port, access: access.port, signals: signals.port }
+    // Of the product's rooms the first use makes the log, and nothing else.
+    const bridge: Config = access.log ? { ...config, ROOMS: 'auto' } : config
+    const node = new Node({ config: bridge, ...ports, ...access.people, meter: metrics.meter, logger, version })
     await access.follow?.(node)
     const checks = { log: (timeout: number) => log.check(timeout), [access.part]: access.check }
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
@@ -182,6 +184,7 @@ interface OpenedAccess extends Driver<Access> {
   readonly part: 'keys' | 'database'
   /** Registers the routes that come with it. */
   serve?: Product['serve']
+  readonly log?: RoomLog
   readonly people?: Product['people']
   follow?: Product['follow']
 }

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openAccounts } from './accounts/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
+import { sweepOutbox } from './database/outbox.ts'
 import { fleetRoutes, followOrders, type Node } from './fleet/index.ts'
 import { openApi } from './http/api.ts'
 import { openPeople, type People } from './people/index.ts'
@@ -15,6 +16,7 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
+import { forgetInRooms, logOfRooms, roomRights, roomsApi } from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
@@ -35,6 +37,8 @@ export interface ProductOptions {
 
 export interface Product {
   readonly access: Access
+  /** The log as the bridge is to use it: of the rooms that there are. */
+  readonly log: RoomLog
   /** What the bridge hands on to users, and whom it tells of its connections. */
   readonly people: Pick<People, 'events' | 'attendance'>
   /** Has the bridge do what admins ask of every node. */
@@ -48,11 +52,10 @@ export interface Product {
 
 /** Opens it. Rejects with what is wrong, having freed what it had opened. */
 export const openProduct = async (options: ProductOptions): Promise<Product> => {
-  const { config, counters, presence, signals, mayConnect, loopback, version, logger } = options
+  const { config, log, counters, presence, signals, mayConnect, loopback, version, logger } = options
   const database = await openDatabase(config, logger)
   const { db } = database
-  // Whoever is signed in may read and send in every room.
-  const rights = { mayRead: async () => true, maySend: () => true }
+  const rights = roomRights({ db, log, cached: config.RIGHTS_CACHED })
   const opened: Pick<Driver<unknown>, 'close'>[] = [database]
   const close = async (): Promise<void> => {
     for (const each of opened.toReversed()) await each.close()
@@ -68,13 +71,21 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       logger,
     })
     opened.push(people)
-    const forget = [people.forget]
-    const accounts = await openAccounts({ config, db, counters, rights, forget, mayConnect, logger })
+    const forget = [people.forget, forgetInRooms]
+    const onChange = rights.ended
+    const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
     opened.push(accounts)
+    const sweep = sweepOutbox({ db, log, logger })
+    opened.push(sweep)
+    const hint = (): void => {
+      accounts.hint()
+      sweep.hint()
+    }
     // Before that no token is taken. A database that is away is not waited for longer.
     await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])
     return {
       access: accounts.port,
+      log: logOfRooms(db, log),
       people,
       follow: async node => void (await followOrders(signals, node)),
       check: timeout => database.check(timeout),
@@ -85,7 +96,12 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
           loopback,
           version,
           identify: accounts.identify,
-          routes: [accounts.routes, people.routes, api => fleetRoutes(api, { db, presence, signals })],
+          routes: [
+            accounts.routes,
+            people.routes,
+            roomsApi({ db, signals, config, hint }),
+            api => fleetRoutes(api, { db, presence, signals }),
+          ],
           published: [accounts.published],
         }),
       close,

@@ -16,6 +16,7 @@ const required: Readonly<Record<string, number>> = {
   'server/connection': 99,
   'server/ports': 100,
   'server/database': 100,
+  'server/rooms': 100,
   'kafka': 93,
 }
 

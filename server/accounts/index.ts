@@ -91,7 +91,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
         open()
         return access.authenticate(credentials)
       },
-      mayRead: async (who, room) => {
+      mayRead: (who, room) => {
         open()
         return access.mayRead(who, room)
       },

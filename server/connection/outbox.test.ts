@@ -57,6 +57,27 @@ t.test('all that gathers in a turn is one write, in order', async t => {
   t.equal(outbox.size, 0)
 })
 
+t.test('the MESSAGE frames of one destination are dropped, whatever their bodies say', async t => {
+  const { transport, outbox } = setUp(200)
+  transport.full = true
+  const message = (destination: string, body = '') =>
+    Buffer.from(`MESSAGE\nsubscription:1\ndestination:${destination}\nmessage-id:1\n\n${body}\0`)
+  const kept = [message('/topic/a2'), message('/topic/b', '\n\ndestination:/topic/a\n\n'), message('/topic')]
+  const answer = message('/topic/a')
+  for (const each of [message('/topic/a'), kept[0]!, message('/topic/a', 'x'), kept[1]!, kept[2]!]) outbox.push(each, 1)
+  outbox.answer(answer)
+  let opened = 0
+  outbox.whenOpen(() => opened++)
+  await turn()
+  t.equal(opened, 0)
+  outbox.dropLine('destination:/topic/a\n')
+  t.equal(outbox.size, [...kept, answer].reduce((sum, { length }) => sum + length, 0))
+  transport.full = false
+  await turn()
+  t.same(transport.writes, [Buffer.concat([...kept, answer]).toString()])
+  t.equal(opened, 1, 'those who waited for room are called')
+})
+
 t.test('connections with the same parts share the joined piece, others do not', async t => {
   const turns = new Turn()
   const outboxes = ['one', 'two', 'three'].map(() => {

@@ -16,7 +16,6 @@ import { friendRoutes } from './routes.ts'
 
 export { notify, withdraw } from './notifications.ts'
 export { readPair } from './relations.ts'
-export { readPair } from './relations.ts'
 export { tell, type Telling } from './telling.ts'
 
 export interface PeopleOptions {

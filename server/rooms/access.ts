@@ -1,6 +1,5 @@
 import type { AccessChange as Change } from '../database/access-changes.ts'
 import type { Db } from '../database/database.ts'
-import { ENTRY_ID } from '../database/outbox.ts'
 import type { Access, AccessChange, Identity } from '../ports/access.ts'
 import type { NewRecord, RoomId, RoomLog } from '../ports/room-log.ts'
 import { RightsInSql } from './ask-rights.ts'
@@ -64,8 +63,8 @@ export const roomRights = ({ db, log, cached }: RoomRightsOptions): RoomRights =
     mayRead: (who, room) => holds('read', who, room),
     maySend(who, room, { headers }: NewRecord) {
       if (headers.size === 0) return holds('send', who, room)
-      // A whisper would be given to all, and an entry of ours is written by the sweep alone.
-      if (headers.has('to') || headers.has(ENTRY_ID)) return false
+      // A whisper would be given to all.
+      if (headers.has('to')) return false
       const type = headers.get('type')
       const own = () => wrote(log, who.user, room, headers.get('ref') ?? '')
       if (type === undefined || type === 'message' || type === 'reaction') return holds('send', who, room)

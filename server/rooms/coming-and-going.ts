@@ -1,37 +1,42 @@
 import { recordChange } from '../database/access-changes.ts'
 import type { Tx } from '../database/database.ts'
 import { fail } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { announce } from './announce.ts'
 import { addMember, removeMember } from './membership.ts'
 import { removeRoom } from './removal.ts'
 import { demand, hold, holdUpon, lockRow, standingOf } from './room.ts'
 
+// What somebody does resolves with whom to tell of it, when it is committed.
+
 /** Makes `actor` a member of a public room; of one that they are in already nothing changes. Rejects with ROOM_FULL. */
-export const join = async (tx: Tx, id: RoomId, actor: string): Promise<void> => {
+export const join = async (tx: Tx, id: RoomId, actor: string): Promise<Telling[]> => {
   const { room, mine } = await hold(tx, id, actor, 'read')
   // Whoever may read and is no member is an outsider of a public room.
-  if (mine === 'outsider') await addMember(tx, room, actor)
+  return mine === 'outsider' ? addMember(tx, room, actor) : []
 }
 
 /** Ends the membership of `actor`. Rejects with OWNER_STAYS, and with FORBIDDEN where they are no member or it is a direct room. */
-export const leave = async (tx: Tx, id: RoomId, actor: string): Promise<void> => {
+export const leave = async (tx: Tx, id: RoomId, actor: string): Promise<Telling[]> => {
   const held = await hold(tx, id, actor, 'read')
   if (held.mine === 'owner') throw fail('OWNER_STAYS')
   demand(held, 'leave')
-  await removeMember(tx, held.room, actor, actor)
+  const telling = await removeMember(tx, held.room, actor, actor)
   await recordChange(tx, { kind: 'member', user: actor, room: id })
+  return telling
 }
 
 /** Ends the membership of `user`, who may come back. */
-export const kick = async (tx: Tx, id: RoomId, actor: string, user: string): Promise<void> => {
+export const kick = async (tx: Tx, id: RoomId, actor: string, user: string): Promise<Telling[]> => {
   const { room } = await holdUpon(tx, id, actor, 'kick', user)
-  await removeMember(tx, room, user, actor)
+  const telling = await removeMember(tx, room, user, actor)
   await recordChange(tx, { kind: 'member', user, room: id })
+  return telling
 }
 
 /**
- * Takes `user`, whose account ends, out of every room. What they own goes to the admin who has been there longest, else to
+ * Takes `user`, whose account ends, out of every room, with their invitations and bans. What they own goes to the admin who has been there longest, else to
  * such a member; a room that nobody is left in is deleted.
  */
 export const leaveEverything = async (tx: Tx, user: string): Promise<void> => {
@@ -42,6 +47,11 @@ export const leaveEverything = async (tx: Tx, user: string): Promise<void> => {
     .orderBy('room_id')
     .execute()
   for (const { room_id: id } of rooms) await leaveBehind(tx, id, user)
+  await tx
+    .deleteFrom('invitations')
+    .where(eb => eb.or({ inviter_id: user, invitee_id: user }))
+    .execute()
+  await tx.deleteFrom('bans').where('user_id', '=', user).execute()
 }
 
 const leaveBehind = async (tx: Tx, id: RoomId, user: string): Promise<void> => {

@@ -2,11 +2,11 @@ import { sql } from 'kysely'
 import { at, type Tx } from '../database/database.ts'
 import { newId, sharedId } from '../database/ids.ts'
 import { fail } from '../errors.ts'
+import { readPair } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { inviteTo, type InviteOptions, type Sent } from './invitations.ts'
 import { addMember, holdUser } from './membership.ts'
 import { aboutOf, nameOf } from './names.ts'
-import { areBlocked, areFriends } from './people.ts'
 import type { Room } from './room.ts'
 
 /** How many members a room takes where nobody says otherwise. */
@@ -40,7 +40,7 @@ export const createRoom = async (
   actor: string,
   { name: wanted, about = '', visibility, maxMembers, invite = [] }: NewRoom,
   { mostMembers, roomsPerHour, invitationsPerHour, now }: CreateOptions,
-): Promise<{ readonly room: Room; readonly sent: Sent[] }> => {
+): Promise<{ readonly room: Room } & Sent> => {
   const { name, key } = nameOf(wanted)
   const most = maxMembers ?? Math.min(USUAL_MEMBERS, mostMembers)
   if (most < 1 || most > mostMembers) throw fail('BAD_REQUEST', `maxMembers takes 1 to ${mostMembers}`)
@@ -65,7 +65,7 @@ export const createRoom = async (
   await addMember(tx, room, actor, 'owner')
   const options: InviteOptions = { perHour: invitationsPerHour, now }
   const sent = await inviteTo(tx, { room, actor, mine: 'owner' }, invite, options)
-  return { room: { ...room, member_count: 1 }, sent }
+  return { room: { ...room, member_count: 1 }, ...sent }
 }
 
 /** Holds back what the same user makes elsewhere at the same time, so that quotas count right. */
@@ -111,8 +111,9 @@ export const openDirect = async (
   if (known) return { room: known, made: false }
   await oneAtATime(tx, actor)
   const names = { [actor]: await holdUser(tx, actor), [other]: await holdUser(tx, other) }
-  if (await areBlocked(tx, actor, other)) throw fail('FORBIDDEN', 'to write to this user')
-  if (!(await areFriends(tx, actor, other))) await demandQuota(tx, actor, strangersPerHour, now)
+  const { standing, blocking, blocked } = await readPair(tx, actor, other)
+  if (blocking || blocked) throw fail('FORBIDDEN', 'to write to this user')
+  if (standing !== 'friends') await demandQuota(tx, actor, strangersPerHour, now)
   const room = await tx
     .insertInto('rooms')
     .values({

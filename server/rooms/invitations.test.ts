@@ -2,10 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import { transaction, type Db, type Tx } from '../database/database.ts'
 import { HoofbeatError } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { ban, unban } from './bans.ts'
 import { kick } from './coming-and-going.ts'
-import { accept, decline, invite, INVITATION_MS, revoke, stateAt, type InvitationState } from './invitations.ts'
+import { accept, decline, invite, INVITATION_MS, revoke, stateAt } from './invitations.ts'
+import type { InvitationState } from './settling.ts'
 import { invitationsTo, myInvitations } from './lists.ts'
 import { standingOf } from './room.ts'
 import { deleteRoom } from './removal.ts'
@@ -13,14 +15,20 @@ import { ended, people, rolesIn, roomOf, told } from './testkit/people.ts'
 
 const HOUR = 3_600_000
 
+/** Who is told what. */
+const brief = (telling: readonly Telling[]): string[] =>
+  telling.map(({ user, event: { type, body } }) =>
+    [user, type, ...(type === 'invitation' ? [(body as { state: string }).state] : [])].join(' '),
+  )
+
 await testDatabases(t, async (t, { db }) => {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
   const all = { after: undefined, limit: 100 }
   const now = Date.now()
   const perHour = 1_000
   const ask = async (room: string, from: string, to: string, time = now) => {
-    const [sent] = await write(tx => invite(tx, room, from, [to], { perHour, now: time }))
-    return sent!
+    const { invitations, telling } = await write(tx => invite(tx, room, from, [to], { perHour, now: time }))
+    return { invitation: invitations[0]!, told: brief(telling) }
   }
   const block = (user: string, blocked: string) =>
     db.insertInto('blocks').values({ user_id: user, blocked_id: blocked }).execute()
@@ -28,14 +36,17 @@ await testDatabases(t, async (t, { db }) => {
   await t.test('asked and accepted: a member, and the room sees it', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const room = await roomOf(db, ann)
-    const { invitation, news } = await ask(room, ann, bob)
-    t.equal(news, true)
+    const { invitation, told: first } = await ask(room, ann, bob)
+    t.same(first, [`${bob} notification`, `${bob} invitation pending`])
     t.match(invitation, { state: 'pending', inviter_id: ann, invitee_id: bob, expires_at: now + INVITATION_MS })
     t.match(await myInvitations(db, bob, now, all), [
-      { id: invitation.id, room: { id: room, memberCount: 1 }, inviter: { id: ann }, invitee: { id: bob } },
+      { id: invitation.id, room_id: room, name: 'a room', inviter_id: ann, invitee_id: bob },
     ])
     t.match(await invitationsTo(db, room, ann, now, all), [{ id: invitation.id }])
-    t.match(await write(tx => accept(tx, invitation.id, bob, now)), { room: { id: room } })
+    const accepted = await write(tx => accept(tx, invitation.id, bob, now))
+    t.equal(accepted.room.id, room)
+    const both = [`${ann} invitation accepted`, `${bob} notification`, `${bob} invitation accepted`]
+    t.same(brief(accepted.telling), both, 'both sides are told')
     t.same(await rolesIn(db, room), { [ann]: 'owner', [bob]: 'member' })
     t.same(await told(db, room), [{ by: bob, event: 'joined', user: bob }])
     t.same(await myInvitations(db, bob, now, all), [])
@@ -78,7 +89,13 @@ await testDatabases(t, async (t, { db }) => {
     )
     const fourth = await ask(room, cem, bob, later)
     t.not(fourth.invitation.id, third.invitation.id)
-    t.equal(fourth.news, true)
+    t.same(fourth.told, [
+      `${cem} invitation expired`,
+      `${bob} notification`,
+      `${bob} invitation expired`,
+      `${bob} notification`,
+      `${bob} invitation pending`,
+    ])
     await write(tx => accept(tx, fourth.invitation.id, bob, later))
     t.equal((await rolesIn(db, room))[bob], 'member')
     t.same(
@@ -131,9 +148,13 @@ await testDatabases(t, async (t, { db }) => {
     await ask(open, cem, eve)
     await t.rejects(ask(open, eve, bob), { code: 'FORBIDDEN' })
     const again = await ask(open, ann, eve)
-    t.equal(again.news, false, 'one at a time')
+    t.same(again.told, [], 'one at a time')
     t.equal(again.invitation.inviter_id, cem)
-    t.same(await write(tx => invite(tx, open, ann, [cem, ann], { perHour, now })), [], 'members are left out')
+    t.same(
+      await write(tx => invite(tx, open, ann, [cem, ann], { perHour, now })),
+      { invitations: [], telling: [] },
+      'members are left out',
+    )
     await t.rejects(ask(open, ann, 'nobody'), { code: 'NO_SUCH_USER' })
   })
 
@@ -141,10 +162,12 @@ await testDatabases(t, async (t, { db }) => {
     const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
     const room = await roomOf(db, ann)
     await block(bob, ann)
-    const { invitation, news } = await ask(room, ann, bob)
-    t.equal(news, false)
+    const { invitation, told } = await ask(room, ann, bob)
+    t.same(told, [])
     t.same(await myInvitations(db, bob, now, all), [])
     t.match(await invitationsTo(db, room, ann, now, all), [{ id: invitation.id }])
+    const revoked = await write(tx => revoke(tx, invitation.id, ann, now))
+    t.same(brief(revoked.telling), [`${ann} invitation revoked`])
     await block(ann, cem)
     await t.rejects(ask(room, ann, cem), { code: 'FORBIDDEN' }, 'whom one has blocked oneself')
   })
@@ -266,14 +289,15 @@ const course = async (db: Db, steps: readonly Step[]): Promise<void> => {
   const sendInvitation = async (by: string): Promise<void> => {
     const { now, standing, invitations } = model
     const pending = invitations.find(({ state }) => state === 'pending')
-    const [sent] = await write(tx => invite(tx, room, by, [guest], { perHour: 1000, now }))
+    const { invitations: sent } = await write(tx => invite(tx, room, by, [guest], { perHour: 1000, now }))
     const holds = pending !== undefined && pending.expires > now
-    if ((sent === undefined) !== (standing === 'member')) throw new Error('members are left out, and nobody else')
-    if (!sent) return
-    if (holds !== (sent.invitation.id === pending?.id)) throw new Error('one at a time')
+    if ((sent.length === 0) !== (standing === 'member')) throw new Error('members are left out, and nobody else')
+    const [one] = sent
+    if (!one) return
+    if (holds !== (one.id === pending?.id)) throw new Error('one at a time')
     if (holds) return
     if (pending) pending.state = 'expired'
-    invitations.push({ id: sent.invitation.id, state: 'pending', expires: now + INVITATION_MS })
+    invitations.push({ id: one.id, state: 'pending', expires: now + INVITATION_MS })
   }
 
   for (const step of steps) {

@@ -1,16 +1,13 @@
 import { sql } from 'kysely'
 import { at, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
-import type { Row } from '../database/schema.ts'
-import { fail } from '../errors.ts'
+import { fail, type HoofbeatError } from '../errors.ts'
+import { notify, readPair, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { addMember, holdUser } from './membership.ts'
-import { areBlocked } from './people.ts'
 import { may } from './rights.ts'
 import { demand, hold, lockRow, standingOf, type Held, type Room } from './room.ts'
-
-export type Invitation = Row<'invitations'>
-export type InvitationState = Invitation['state']
+import { invitationNews, settle, type Invitation, type InvitationState } from './settling.ts'
 
 /** How long an invitation holds, ms. */
 export const INVITATION_MS = 14 * 86_400_000
@@ -24,9 +21,10 @@ export interface InviteOptions {
 }
 
 export interface Sent {
-  readonly invitation: Invitation
-  /** Whether the invitee is to be told: not where one of the two has blocked the other, and not twice. */
-  readonly news: boolean
+  /** Those that stand now: new ones, and those that were there already. */
+  readonly invitations: readonly Invitation[]
+  /** Whom to tell when it is committed. */
+  readonly telling: readonly Telling[]
 }
 
 /**
@@ -40,35 +38,38 @@ export const invite = async (
   actor: string,
   people: readonly string[],
   options: InviteOptions,
-): Promise<Sent[]> => inviteTo(tx, await hold(tx, id, actor, 'invite'), people, options)
+): Promise<Sent> => inviteTo(tx, await hold(tx, id, actor, 'invite'), people, options)
 
-/** The same to a room that is held already. */
+/** The same to a room that is held already, by somebody who may. */
 export const inviteTo = async (
   tx: Tx,
   held: Held,
   people: readonly string[],
   { perHour, now }: InviteOptions,
-): Promise<Sent[]> => {
-  demand(held, 'invite')
-  const sent: Sent[] = []
+): Promise<Sent> => {
+  const invitations: Invitation[] = []
+  const telling: Telling[] = []
   for (const user of new Set(people)) {
-    const one = user === held.actor ? undefined : await inviteOne(tx, held, user, now)
-    if (one) sent.push(one)
+    if (user === held.actor) continue
+    const sent = await inviteOne(tx, held, user, now)
+    invitations.push(...sent.invitations)
+    telling.push(...sent.telling)
   }
-  if (sent.length > 0 && (await sentSince(tx, held.actor, now - HOUR)) > perHour) {
+  if (invitations.length > 0 && (await sentSince(tx, held.actor, now - HOUR)) > perHour) {
     throw fail('QUOTA_REACHED', `${perHour} invitations`)
   }
-  return sent
+  return { invitations, telling }
 }
 
-const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: number): Promise<Sent | undefined> => {
+const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: number): Promise<Sent> => {
   await holdUser(tx, user)
   const theirs = await standingOf(tx, room.id, user)
-  if (theirs === 'banned' || (await hasBlocked(tx, actor, user))) throw fail('FORBIDDEN', `to invite ${user}`)
-  if (theirs !== 'outsider') return undefined
+  const { blocking } = await readPair(tx, actor, user)
+  if (theirs === 'banned' || blocking) throw fail('FORBIDDEN', `to invite ${user}`)
+  if (theirs !== 'outsider') return { invitations: [], telling: [] }
   const known = await pendingFor(tx, room.id, user)
-  if (known && stateAt(known, now) === 'pending') return { invitation: known, news: false }
-  if (known) await decide(tx, known, 'expired', now)
+  if (known && stateAt(known, now) === 'pending') return { invitations: [known], telling: [] }
+  const telling = known ? await settle(tx, room.id, { id: known.id }, 'expired') : []
   const invitation = await tx
     .insertInto('invitations')
     .values({
@@ -81,16 +82,10 @@ const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: numbe
     })
     .returningAll()
     .executeTakeFirstOrThrow()
-  return { invitation, news: !(await areBlocked(tx, actor, user)) }
+  const notified = await notify(tx, user, { kind: 'invited', subject: invitation.id, actor, room: room.id })
+  if (notified) telling.push(notified, invitationNews(user, invitation))
+  return { invitations: [invitation], telling }
 }
-
-const hasBlocked = async (tx: Tx, user: string, other: string): Promise<boolean> =>
-  (await tx
-    .selectFrom('blocks')
-    .select('user_id')
-    .where('user_id', '=', user)
-    .where('blocked_id', '=', other)
-    .executeTakeFirst()) !== undefined
 
 const pendingFor = (tx: Tx, room: RoomId, user: string): Promise<Invitation | undefined> =>
   tx
@@ -112,15 +107,15 @@ const sentSince = async (tx: Tx, user: string, since: number): Promise<number> =
 }
 
 /** What an invitation has come to at `now` (epoch ms), whether or not that has been written down. */
-export const stateAt = ({ state, expires_at }: Pick<Invitation, 'state' | 'expires_at'>, now: number): InvitationState =>
-  state === 'pending' && expires_at <= now ? 'expired' : state
+export const stateAt = (
+  { state, expires_at }: Pick<Invitation, 'state' | 'expires_at'>,
+  now: number,
+): InvitationState => (state === 'pending' && expires_at <= now ? 'expired' : state)
 
-const decide = async (tx: Tx, { id }: Invitation, state: InvitationState, now: number): Promise<void> => {
-  await tx
-    .updateTable('invitations')
-    .set({ state, decided_at: at(now) })
-    .where('id', '=', id)
-    .execute()
+interface Decided {
+  readonly room: Room
+  /** Whom to tell when it is committed. */
+  readonly telling: readonly Telling[]
 }
 
 interface HeldInvitation {
@@ -139,46 +134,43 @@ const holdInvitation = async (tx: Tx, id: string): Promise<HeldInvitation> => {
   return { invitation, room }
 }
 
-const over = (state: InvitationState): Error => fail('INVITATION_OVER', state)
+const over = (state: InvitationState): HoofbeatError => fail('INVITATION_OVER', state)
 
-/**
- * Makes `actor`, whom it is for, a member. Again: nothing, while they are. Resolves with the room and the inviter. Rejects
- * with NO_SUCH_INVITATION, INVITATION_OVER and ROOM_FULL.
- */
-export const accept = async (tx: Tx, id: string, actor: string, now: number): Promise<HeldInvitation> => {
-  const held = await holdInvitation(tx, id)
-  const { invitation, room } = held
+/** Makes `actor`, whom it is for, a member. Again: nothing, while they are. Rejects with NO_SUCH_INVITATION, INVITATION_OVER, ROOM_FULL. */
+export const accept = async (tx: Tx, id: string, actor: string, now: number): Promise<Decided> => {
+  const { invitation, room } = await holdInvitation(tx, id)
   if (invitation.invitee_id !== actor) throw fail('NO_SUCH_INVITATION')
   const mine = await standingOf(tx, room.id, actor)
   const state = stateAt(invitation, now)
-  if (state === 'accepted' && mine !== 'outsider' && mine !== 'banned') return held
+  if (state === 'accepted' && mine !== 'outsider' && mine !== 'banned') return { room, telling: [] }
   if (state !== 'pending') throw over(state)
   // Which settles this invitation too.
-  await addMember(tx, room, actor)
-  return held
+  return { room, telling: await addMember(tx, room, actor) }
 }
 
 /** Says no to it. Again: nothing. Rejects with NO_SUCH_INVITATION and INVITATION_OVER. */
-export const decline = async (tx: Tx, id: string, actor: string, now: number): Promise<HeldInvitation> => {
+export const decline = async (tx: Tx, id: string, actor: string, now: number): Promise<Decided> => {
   const held = await holdInvitation(tx, id)
   if (held.invitation.invitee_id !== actor) throw fail('NO_SUCH_INVITATION')
-  await settle(tx, held.invitation, 'declined', now)
-  return held
+  return decide(tx, held, 'declined', now)
 }
 
 /** Takes it back: whoever sent it may, and who moderates the room. Rejects as `decline` does. */
-export const revoke = async (tx: Tx, id: string, actor: string, now: number): Promise<HeldInvitation> => {
+export const revoke = async (tx: Tx, id: string, actor: string, now: number): Promise<Decided> => {
   const held = await holdInvitation(tx, id)
   const { invitation, room } = held
   const moderates = may('moderate', room.visibility, await standingOf(tx, room.id, actor))
   if (invitation.inviter_id !== actor && !moderates) throw fail('NO_SUCH_INVITATION')
-  await settle(tx, invitation, 'revoked', now)
-  return held
+  return decide(tx, held, 'revoked', now)
 }
 
-const settle = async (tx: Tx, invitation: Invitation, to: 'declined' | 'revoked', now: number): Promise<void> => {
+const decide = async (
+  tx: Tx,
+  { invitation, room }: HeldInvitation,
+  to: 'declined' | 'revoked',
+  now: number,
+): Promise<Decided> => {
   const state = stateAt(invitation, now)
-  if (state === to) return
-  if (state !== 'pending') throw over(state)
-  await decide(tx, invitation, to, now)
+  if (state !== 'pending' && state !== to) throw over(state)
+  return { room, telling: state === to ? [] : await settle(tx, room.id, { id: invitation.id }, to) }
 }

@@ -24,7 +24,7 @@ await testDatabases(t, async (t, { db }) => {
     t.not((await write(tx => makeLink(tx, room, cem, {}))).token, token)
     t.equal(link.token_hash, createHash('sha256').update(token).digest('hex'))
     t.notOk(JSON.stringify(await linksOf(db, room, ann, all)).includes(token))
-    t.match(await enter(token, bob), { id: room })
+    t.match(await enter(token, bob), { room: { id: room } })
     t.same(await rolesIn(db, room), { [ann]: 'owner', [cem]: 'admin', [bob]: 'member' })
     await enter(token, bob)
     await enter(token, ann)

@@ -3,6 +3,7 @@ import { at, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import type { Row } from '../database/schema.ts'
 import { fail } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { addMember } from './membership.ts'
 import { hold, lockRow, standingOf, type Room } from './room.ts'
@@ -62,7 +63,12 @@ export const revokeLink = async (tx: Tx, id: RoomId, actor: string, link: string
  * Makes `actor` a member by a link, which counts as one use; of a room that they are in already nothing changes. Rejects with
  * NO_SUCH_INVITATION, also for who is banned, with INVITATION_OVER and with ROOM_FULL.
  */
-export const joinByLink = async (tx: Tx, token: string, actor: string, now: number): Promise<Room> => {
+export const joinByLink = async (
+  tx: Tx,
+  token: string,
+  actor: string,
+  now: number,
+): Promise<{ readonly room: Room; readonly telling: readonly Telling[] }> => {
   const read = () =>
     tx.selectFrom('invitation_links').selectAll().where('token_hash', '=', hashOf(token)).executeTakeFirst()
   const found = await read()
@@ -71,16 +77,16 @@ export const joinByLink = async (tx: Tx, token: string, actor: string, now: numb
   const link = room && (await read())
   const mine = room && (await standingOf(tx, room.id, actor))
   if (!room || !link || mine === 'banned') throw fail('NO_SUCH_INVITATION')
-  if (mine !== 'outsider') return room
+  if (mine !== 'outsider') return { room, telling: [] }
   const state = linkStateAt(link, now)
   if (state !== 'open') throw fail('INVITATION_OVER', state)
-  await addMember(tx, room, actor)
+  const telling = await addMember(tx, room, actor)
   await tx
     .updateTable('invitation_links')
     .set({ uses: link.uses + 1 })
     .where('id', '=', link.id)
     .execute()
-  return room
+  return { room, telling }
 }
 
 /** Whether anyone can join by it at `now` (epoch ms), and why not. */

@@ -1,25 +1,17 @@
 import { sql, type SqlBool } from 'kysely'
 import { at, type Db } from '../database/database.ts'
-import type { Role } from '../database/schema.ts'
+import type { Role, Row } from '../database/schema.ts'
 import type { RoomId } from '../ports/room-log.ts'
-import type { Invitation } from './invitations.ts'
 import type { Link } from './links.ts'
 import { searchKey } from './names.ts'
 import { demand, seen, type Room } from './room.ts'
-
-/** Somebody, as others see them. */
-export interface Person {
-  readonly id: string
-  /** Null once the account is deleted. */
-  readonly name: string | null
-  readonly displayName: string
-}
+import type { Invitation } from './settling.ts'
 
 export type ListedRoom = Room & {
   /** Null: no member. */
   readonly role: Role | null
   /** In a direct room the other one; null in any other, and where that one's account is gone. */
-  readonly other: Person | null
+  readonly other: string | null
 }
 
 /** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
@@ -28,17 +20,21 @@ interface Part<Place> {
   readonly limit: number
 }
 
-const otherOf = (user: string) => sql<Person | null>`(
-  select json_build_object('id', u.id, 'name', u.name, 'displayName', u.display_name)
-  from members o join users u on u.id = o.user_id
+const otherOf = (user: string) => sql<string | null>`(
+  select o.user_id from members o
   where rooms.visibility = 'direct' and o.room_id = rooms.id and o.user_id <> ${user})`
+
+const otherIn = async (db: Db, { id, visibility }: Room, user: string): Promise<string | null> => {
+  if (visibility !== 'direct') return null
+  const members = db.selectFrom('members').select('user_id').where('room_id', '=', id)
+  return (await members.where('user_id', '<>', user).executeTakeFirst())?.user_id ?? null
+}
 
 /** One room as `user` sees it. Rejects with NO_SUCH_ROOM. */
 export const readRoom = async (db: Db, id: RoomId, user: string): Promise<ListedRoom> => {
   const { room, mine } = await seen(db, id, user)
-  const other = await db.selectFrom('rooms').select(otherOf(user).as('other')).where('id', '=', id).executeTakeFirst()
   const role = mine === 'outsider' || mine === 'banned' ? null : mine
-  return { ...room, role, other: other?.other ?? null }
+  return { ...room, role, other: await otherIn(db, room, user) }
 }
 
 /** Epoch ms of the last message, and the room. */
@@ -82,7 +78,7 @@ export const publicRooms = (
     .where('rooms.visibility', '=', 'public')
     .where('rooms.name_key', '>=', prefix)
     .where('rooms.name_key', '<', prefix + LAST)
-    .where(eb => eb.not(eb.exists(sql`select from bans where bans.room_id = rooms.id and bans.user_id = ${user}`)))
+    .where(sql<SqlBool>`not exists (select from bans where bans.room_id = rooms.id and bans.user_id = ${user})`)
     .$if(after !== undefined, query =>
       query.where(sql<SqlBool>`(rooms.name_key, rooms.id) > (${after![0]}, ${after![1]})`),
     )
@@ -92,74 +88,55 @@ export const publicRooms = (
     .execute()
 }
 
-export interface Member extends Person {
-  readonly nameKey: string
-  readonly role: Role
-  /** Epoch ms. */
-  readonly joinedAt: number
-}
-
 /** The members of a room that `user` may read, by name. Rejects with NO_SUCH_ROOM. */
 export const membersOf = async (
   db: Db,
   id: RoomId,
   user: string,
   { after, limit }: Part<KeyPlace>,
-): Promise<Member[]> => {
+): Promise<Row<'members'>[]> => {
   await seen(db, id, user)
   return db
     .selectFrom('members')
-    .innerJoin('users', 'users.id', 'members.user_id')
-    .select(['users.id', 'users.name', 'users.display_name as displayName'])
-    .select(['members.name_key as nameKey', 'members.role', 'members.joined_at as joinedAt'])
-    .where('members.room_id', '=', id)
+    .selectAll()
+    .where('room_id', '=', id)
     .$if(after !== undefined, query =>
-      query.where(sql<SqlBool>`(members.name_key, members.user_id) > (${after![0]}, ${after![1]})`),
+      query.where(sql<SqlBool>`(name_key, user_id) > (${after![0]}, ${after![1]})`),
     )
-    .orderBy('members.name_key')
-    .orderBy('members.user_id')
+    .orderBy('name_key')
+    .orderBy('user_id')
     .limit(limit + 1)
     .execute()
 }
 
 /** Who is banned from a room, by id. Rejects with NO_SUCH_ROOM and FORBIDDEN. */
-export const bansOf = async (db: Db, id: RoomId, user: string, { after, limit }: Part<string>): Promise<Person[]> => {
+export const bansOf = async (
+  db: Db,
+  id: RoomId,
+  user: string,
+  { after, limit }: Part<string>,
+): Promise<Row<'bans'>[]> => {
   demand(await seen(db, id, user), 'moderate')
   return db
     .selectFrom('bans')
-    .innerJoin('users', 'users.id', 'bans.user_id')
-    .select(['users.id', 'users.name', 'users.display_name as displayName'])
-    .where('bans.room_id', '=', id)
-    .$if(after !== undefined, query => query.where('bans.user_id', '>', after!))
-    .orderBy('bans.user_id')
+    .selectAll()
+    .where('room_id', '=', id)
+    .$if(after !== undefined, query => query.where('user_id', '>', after!))
+    .orderBy('user_id')
     .limit(limit + 1)
     .execute()
 }
 
-export type ListedInvitation = Invitation & {
-  /** `name` is null in a direct room, to which nobody is invited. */
-  readonly room: Pick<Room, 'id' | 'name' | 'about'> & { readonly memberCount: number }
-  readonly inviter: Person
-  readonly invitee: Person
-}
+export type ListedInvitation = Invitation & { readonly name: string | null; readonly about: string }
 /** Epoch ms of its making, and the invitation. */
 export type InvitationPlace = readonly [created: number, id: string]
 
-const invitations = (db: Db, now: number, { after, limit }: Part<InvitationPlace>) =>
+const pending = (db: Db, now: number, { after, limit }: Part<InvitationPlace>) =>
   db
     .selectFrom('invitations as i')
     .innerJoin('rooms as r', 'r.id', 'i.room_id')
-    .innerJoin('users as inviter', 'inviter.id', 'i.inviter_id')
-    .innerJoin('users as invitee', 'invitee.id', 'i.invitee_id')
     .selectAll('i')
-    .select([
-      sql<ListedInvitation['room']>`json_build_object('id', r.id, 'name', r.name, 'about', r.about,
-        'memberCount', r.member_count)`.as('room'),
-      sql<Person>`json_build_object('id', inviter.id, 'name', inviter.name,
-        'displayName', inviter.display_name)`.as('inviter'),
-      sql<Person>`json_build_object('id', invitee.id, 'name', invitee.name,
-        'displayName', invitee.display_name)`.as('invitee'),
-    ])
+    .select(['r.name', 'r.about'])
     .where('i.state', '=', 'pending')
     .where('i.expires_at', '>', at(now))
     .$if(after !== undefined, query =>
@@ -176,7 +153,7 @@ export const myInvitations = (
   now: number,
   part: Part<InvitationPlace>,
 ): Promise<ListedInvitation[]> =>
-  invitations(db, now, part)
+  pending(db, now, part)
     .where('i.invitee_id', '=', user)
     .where(
       sql<SqlBool>`not exists (select from blocks b where (b.user_id = i.invitee_id and b.blocked_id = i.inviter_id)
@@ -193,7 +170,7 @@ export const invitationsTo = async (
   part: Part<InvitationPlace>,
 ): Promise<ListedInvitation[]> => {
   demand(await seen(db, id, user), 'moderate')
-  return invitations(db, now, part).where('i.room_id', '=', id).execute()
+  return pending(db, now, part).where('i.room_id', '=', id).execute()
 }
 
 /** The links of a room, those too by which nobody can join any more, in the order of their ids. Rejects as `bansOf` does. */

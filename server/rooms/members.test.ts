@@ -154,11 +154,11 @@ await testDatabases(t, async (t, { db }) => {
     )
     const banned = [cem, eve].toSorted()
     t.same(
-      (await bansOf(db, room, ann, all)).map(({ id }) => id),
+      (await bansOf(db, room, ann, all)).map(({ user_id }) => user_id),
       banned,
     )
     t.same(
-      (await bansOf(db, room, ann, { after: banned[0], limit: 1 })).map(({ id }) => id),
+      (await bansOf(db, room, ann, { after: banned[0], limit: 1 })).map(({ user_id }) => user_id),
       [banned[1]],
     )
     await t.rejects(bansOf(db, room, (await people(db, 'dan'))[0], all), { code: 'FORBIDDEN' })
@@ -226,19 +226,18 @@ await testDatabases(t, async (t, { db }) => {
   })
 
   await t.test('the members of a room by name, a page at a time', async t => {
-    const names = ['ann', 'bob', 'cem', 'dan', 'eve'] as const
-    const ids = await people(db, ...names)
+    const ids = await people(db, 'ann', 'bob', 'cem', 'dan', 'eve')
     const [ann, ...members] = ids
     const room = await roomOf(db, ann, { members: members.toReversed() })
     const found: string[] = []
     for (let after: readonly [string, string] | undefined; ;) {
       const rows = await membersOf(db, room, ann, { after, limit: 2 })
-      for (const { displayName } of rows.slice(0, 2)) found.push(displayName)
+      for (const { user_id } of rows.slice(0, 2)) found.push(user_id)
       if (rows.length <= 2) break
-      after = [rows[1]!.nameKey, rows[1]!.id]
+      after = [rows[1]!.name_key, rows[1]!.user_id]
     }
-    t.same(found, names)
-    t.match(await membersOf(db, room, members[0]!, all), [{ id: ann, role: 'owner' }, { role: 'member' }])
+    t.same(found, ids)
+    t.match(await membersOf(db, room, members[0]!, all), [{ user_id: ann, role: 'owner' }, { role: 'member' }])
     await t.rejects(membersOf(db, room, (await people(db, 'fay'))[0], all), { code: 'NO_SUCH_ROOM' })
   })
 
@@ -260,7 +259,12 @@ await testDatabases(t, async (t, { db }) => {
     const alone = await roomOf(db, ann)
     const asMember = await roomOf(db, bob, { members: [ann] })
     const direct = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now }))
+    await write(tx => invite(tx, withMembers, ann, [cem], { perHour: 9, now }))
+    await db.insertInto('bans').values({ room_id: await roomOf(db, bob), user_id: ann }).execute()
     await write(tx => leaveEverything(tx, ann))
+    const invited = await db.selectFrom('invitations').select('id').where('inviter_id', '=', ann).execute()
+    const banned = await db.selectFrom('bans').select('room_id').where('user_id', '=', ann).execute()
+    t.same([invited, banned], [[], []])
     t.same(await rolesIn(db, withAdmin), { [cem]: 'owner', [bob]: 'member' })
     t.same(await rolesIn(db, withMembers), { [bob]: 'owner', [dan]: 'member' }, 'who was there longest')
     t.same(await rolesIn(db, asMember), { [bob]: 'owner' })

@@ -1,10 +1,11 @@
-import { sql } from 'kysely'
 import type { Tx } from '../database/database.ts'
 import type { Role } from '../database/schema.ts'
 import { fail } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { announce, TOLD_UP_TO } from './announce.ts'
 import type { Room } from './room.ts'
+import { settle } from './settling.ts'
 
 /**
  * The name key of a user who is there and stays until the transaction ends: their account cannot be deleted meanwhile.
@@ -18,44 +19,32 @@ export const holdUser = async (tx: Tx, user: string): Promise<string> => {
     .where('deleted_at', 'is', null)
     .forKeyShare()
     .executeTakeFirst()
-  if (row?.name_key == null) throw fail('NO_SUCH_USER', user)
-  return row.name_key
+  if (!row) throw fail('NO_SUCH_USER', user)
+  return row.name_key!
 }
 
 /**
- * Makes someone who is neither member nor banned a member of a room whose row is locked, which settles every invitation they
- * had. Rejects with ROOM_FULL and NO_SUCH_USER.
+ * Makes someone who is neither member nor banned a member of a room whose row is locked, which settles the invitation that
+ * they had. Resolves with whom to tell. Rejects with ROOM_FULL and NO_SUCH_USER.
  */
-export const addMember = async (tx: Tx, room: Room, user: string, role: Role = 'member'): Promise<void> => {
+export const addMember = async (tx: Tx, room: Room, user: string, role: Role = 'member'): Promise<Telling[]> => {
   const nameKey = await holdUser(tx, user)
   if (room.member_count >= room.max_members) throw fail('ROOM_FULL', room.id)
   await tx.insertInto('members').values({ room_id: room.id, user_id: user, role, name_key: nameKey }).execute()
   const members = await count(tx, room.id, 1)
-  await tx
-    .updateTable('invitations')
-    .set({ state: 'accepted', decided_at: sql<number>`now()` })
-    .where('room_id', '=', room.id)
-    .where('invitee_id', '=', user)
-    .where('state', '=', 'pending')
-    .execute()
   if (members <= TOLD_UP_TO && role !== 'owner') await announce(tx, room.id, user, { event: 'joined', user })
+  return settle(tx, room.id, { invitee_id: user }, 'accepted')
 }
 
 /**
  * Ends the membership of a member of a room whose row is locked, by `actor`; with it go the invitations that they have sent.
- * That their rights end is for the caller to record.
+ * Resolves with whom to tell. That their rights end is for the caller to record.
  */
-export const removeMember = async (tx: Tx, room: Room, user: string, actor: string): Promise<void> => {
+export const removeMember = async (tx: Tx, room: Room, user: string, actor: string): Promise<Telling[]> => {
   await tx.deleteFrom('members').where('room_id', '=', room.id).where('user_id', '=', user).execute()
   const members = await count(tx, room.id, -1)
-  await tx
-    .updateTable('invitations')
-    .set({ state: 'revoked', decided_at: sql<number>`now()` })
-    .where('room_id', '=', room.id)
-    .where('inviter_id', '=', user)
-    .where('state', '=', 'pending')
-    .execute()
   if (members < TOLD_UP_TO) await announce(tx, room.id, actor, { event: 'left', user })
+  return settle(tx, room.id, { inviter_id: user }, 'revoked')
 }
 
 const count = async (tx: Tx, room: RoomId, change: 1 | -1): Promise<number> => {

@@ -1,3 +1,4 @@
+import { nameKey } from '../accounts/index.ts'
 import { fail } from '../errors.ts'
 
 /** Code points of a room's name, and of what it says of itself. */
@@ -21,12 +22,7 @@ export const nameOf = (wanted: string): { readonly name: string; readonly key: s
 }
 
 /** What the name keys begin with of the rooms that somebody looks for. */
-export const searchKey = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
-    .toLowerCase()
-    .trim()
+export const searchKey = (text: string): string => nameKey(text).trim()
 
 /** What a room says of itself, white space at its ends dropped. Throws BAD_REQUEST. */
 export const aboutOf = (wanted: string): string => {

@@ -1,0 +1,236 @@
+import { Type } from 'typebox'
+import { transaction } from '../database/database.ts'
+import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { tell, type Telling } from '../people/index.ts'
+import { accept, decline, invite, revoke } from './invitations.ts'
+import { joinByLink, makeLink, revokeLink } from './links.ts'
+import { invitationsTo, linksOf, myInvitations, readRoom } from './lists.ts'
+import { commit, type RouteParts } from './routes.ts'
+import { Id, InvitationSchema, invitationsShown, LinkSchema, linkShown, RoomParams, RoomSchema, roomShown, SomeUsers } from './schemas.ts'
+
+const Place = Type.Tuple([Type.Integer(), Type.String()])
+const minePages = new Paging('my-invitations', Place)
+const roomPages = new Paging('invitations', Place)
+const linkPages = new Paging('links', Type.String())
+/** The end of the year 9999, epoch ms. */
+const LAST_TIME = 253_402_300_799_999
+const tags = ['invitations']
+
+export const invitationRoutes = (api: Api, parts: RouteParts): void => {
+  asking(api, parts)
+  listing(api, parts)
+  answering(api, parts)
+  links(api, parts)
+  byLink(api, parts)
+}
+
+const asking = (api: Api, { db, signals, config, hint }: RouteParts): void => {
+  api.post(
+    '/rooms/:id/invitations',
+    {
+      config: { creates: true, errors: ['NO_SUCH_ROOM', 'FORBIDDEN', 'NO_SUCH_USER', 'QUOTA_REACHED'] },
+      schema: {
+        tags,
+        summary: 'Invite people to a room',
+        description: 'To a public one its members may, to a private one owner and admins. Members are left out.',
+        params: RoomParams,
+        body: Type.Object({ users: SomeUsers }),
+        response: { 201: Type.Object({ invitations: Type.Array(Type.Object({ id: Id, user: Id })) }) },
+      },
+    },
+    async (request, reply) => {
+      const { identity, params, body } = request
+      let telling: readonly Telling[] = []
+      const answer = await createOnce(db, {
+        request,
+        reply,
+        scope: identity.user,
+        same: body,
+        work: async tx => {
+          const options = { perHour: config.INVITATIONS_PER_HOUR, now: Date.now() }
+          const sent = await invite(tx, params.id, identity.user, body.users, options)
+          telling = sent.telling
+          return { invitations: sent.invitations.map(({ id, invitee_id }) => ({ id, user: invitee_id })) }
+        },
+      })
+      tell(signals, telling)
+      hint()
+      return answer
+    },
+  )
+}
+
+const listing = (api: Api, { db }: RouteParts): void => {
+  api.get(
+    '/invitations',
+    {
+      schema: {
+        tags,
+        summary: 'List your invitations',
+        description: 'Those that wait for your answer, newest first.',
+        querystring: PageQuery,
+        response: { 200: PageOf(InvitationSchema) },
+      },
+    },
+    async ({ identity, query }) => {
+      const part = { after: minePages.after(query), limit: query.limit }
+      const rows = await myInvitations(db, identity.user, Date.now(), part)
+      return minePages.page(rows, query, await invitationsShown(db, rows), row => [row.created_at, row.id])
+    },
+  )
+  api.get(
+    '/rooms/:id/invitations',
+    {
+      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'List who is invited to a room',
+        description: 'Newest first. Owner and admins see it.',
+        params: RoomParams,
+        querystring: PageQuery,
+        response: { 200: PageOf(InvitationSchema) },
+      },
+    },
+    async ({ identity, params, query }) => {
+      const part = { after: roomPages.after(query), limit: query.limit }
+      const rows = await invitationsTo(db, params.id, identity.user, Date.now(), part)
+      return roomPages.page(rows, query, await invitationsShown(db, rows), row => [row.created_at, row.id])
+    },
+  )
+}
+
+const answering = (api: Api, parts: RouteParts): void => {
+  const { db } = parts
+  api.post(
+    '/invitations/:id/accept',
+    {
+      config: { errors: ['NO_SUCH_INVITATION', 'INVITATION_OVER', 'ROOM_FULL'] },
+      schema: {
+        tags,
+        summary: 'Accept an invitation',
+        params: RoomParams,
+        response: { 200: RoomSchema },
+      },
+    },
+    async ({ identity, params }) => {
+      let room = ''
+      await commit(parts, async tx => {
+        const accepted = await accept(tx, params.id, identity.user, Date.now())
+        room = accepted.room.id
+        return accepted.telling
+      })
+      return roomShown(db, await readRoom(db, room, identity.user))
+    },
+  )
+  for (const [path, summary, act] of [
+    ['decline', 'Decline an invitation', decline],
+    ['revoke', 'Take an invitation back', revoke],
+  ] as const) {
+    api.post(
+      `/invitations/:id/${path}`,
+      {
+        config: { errors: ['NO_SUCH_INVITATION', 'INVITATION_OVER'] },
+        schema: { tags, summary, params: RoomParams, response: { 204: nothing('It is over') } },
+      },
+      async ({ identity, params }, reply) => {
+        await commit(parts, async tx => (await act(tx, params.id, identity.user, Date.now())).telling)
+        return reply.code(204).send(null)
+      },
+    )
+  }
+}
+
+const links = (api: Api, parts: RouteParts): void => {
+  const { db } = parts
+  api.post(
+    '/rooms/:id/links',
+    {
+      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'Make a link to a room',
+        description: 'Whoever has the token joins. It is shown this once.',
+        params: RoomParams,
+        body: Type.Object({
+          maxUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [10] })),
+          expiresAt: Type.Optional(
+            Type.Integer({ minimum: 0, maximum: LAST_TIME, description: 'Epoch ms', examples: [1795251122000] }),
+          ),
+        }),
+        response: { 201: Type.Object({ link: LinkSchema, token: Type.String({ examples: ['q1Zb0m7Tj3x9vK4sR8wYcA'] }) }) },
+      },
+    },
+    async ({ identity, params, body }, reply) => {
+      const given = { maxUses: body.maxUses, expires: body.expiresAt }
+      const { link, token } = await transaction(db, tx => makeLink(tx, params.id, identity.user, given))
+      reply.code(201)
+      return { link: linkShown(link, Date.now()), token }
+    },
+  )
+  api.get(
+    '/rooms/:id/links',
+    {
+      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN'] },
+      schema: {
+        tags,
+        summary: 'List the links to a room',
+        description: 'Owner and admins see them.',
+        params: RoomParams,
+        querystring: PageQuery,
+        response: { 200: PageOf(LinkSchema) },
+      },
+    },
+    async ({ identity, params, query }) => {
+      const part = { after: linkPages.after(query), limit: query.limit }
+      const rows = await linksOf(db, params.id, identity.user, part)
+      const now = Date.now()
+      return linkPages.page(
+        rows,
+        query,
+        row => linkShown(row, now),
+        ({ id }) => id,
+      )
+    },
+  )
+  api.delete(
+    '/rooms/:id/links/:link',
+    {
+      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN', 'NO_SUCH_INVITATION'] },
+      schema: {
+        tags,
+        summary: 'Revoke a link',
+        params: Type.Object({ id: Id, link: Id }),
+        response: { 204: nothing('Nobody joins by it any more') },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      await transaction(db, tx => revokeLink(tx, params.id, identity.user, params.link, Date.now()))
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+const byLink = (api: Api, parts: RouteParts): void => {
+  const { db } = parts
+  api.post(
+    '/links/join',
+    {
+      config: { errors: ['NO_SUCH_INVITATION', 'INVITATION_OVER', 'ROOM_FULL'] },
+      schema: {
+        tags,
+        summary: 'Join a room by a link',
+        body: Type.Object({ token: Type.String({ maxLength: 64, examples: ['q1Zb0m7Tj3x9vK4sR8wYcA'] }) }),
+        response: { 200: RoomSchema },
+      },
+    },
+    async ({ identity, body }) => {
+      let room = ''
+      await commit(parts, async tx => {
+        const joined = await joinByLink(tx, body.token, identity.user, Date.now())
+        room = joined.room.id
+        return joined.telling
+      })
+      return roomShown(db, await readRoom(db, room, identity.user))
+    },
+  )
+}
