@@ -49,13 +49,13 @@ await testDatabases(t, async (t, { db }) => {
     const clients = [clientOf(ann), clientOf(ann, { node: 'two:8080', rooms: [] }), clientOf('gone')]
     await presence.touch(clients)
     const all: Record<string, unknown>[] = []
-    let next: unknown
+    let next: string | undefined
     do {
-      const cursor = next === undefined ? '' : `&cursor=${String(next)}`
+      const cursor = next === undefined ? '' : `&cursor=${next}`
       const { status, body } = await ask(admin, 'GET', `/admin/connections?limit=2${cursor}`)
       t.equal(status, 200)
       all.push(...(body['items'] as Record<string, unknown>[]))
-      next = body['next']
+      next = body['next'] as string | undefined
     } while (next !== undefined)
     t.same(all.map(({ id }) => id).toSorted(), clients.map(({ connection }) => connection).toSorted())
     const { connection: id, since, address } = clients[0]!

@@ -1,7 +1,9 @@
 import type { Signals, UserEvent } from '../ports/signals.ts'
 
 /** What an admin asks of every node. */
-type Order = { readonly act: 'disconnect'; readonly connection: string } | { readonly act: 'announce'; readonly text: string }
+type Order =
+  | { readonly act: 'disconnect'; readonly connection: string }
+  | { readonly act: 'announce'; readonly text: string }
 
 /** What a node does for an admin. */
 export interface Node {

@@ -15,36 +15,40 @@ const listen = (probe: Probe, destination: string, id = 's'): Promise<unknown> =
   probe.request('SUBSCRIBE', { id, destination })
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-wire(t, '[S-66] [S-67] what somebody types is told to those who are subscribed, and to nobody later', async (t, transport) => {
-  const { log, ...bridge } = await startBridge(t)
-  const [ann, bob, old] = [
-    await connect(t, transport, bridge),
-    await connect(t, transport, bridge, 'bob'),
-    await connect(t, transport, bridge, 'old', { 'accept-version': '1.0' }),
-  ]
-  const destination = '/signal/a/b'
-  await listen(bob, destination)
-  await old.request('SUBSCRIBE', { destination })
-  const headers = { destination, 'type': 'typing', 'content-type': 'application/json' }
-  t.match(await ann.request('SEND', headers, '{"n":"ä"}'), { command: 'RECEIPT' })
-  const before = Date.now()
-  for (const [probe, subscription] of [
-    [bob, 's'],
-    [old, destination],
-  ] as const) {
-    const { headers: got, body } = await probe.next('MESSAGE')
-    t.match(got, { destination, subscription, 'type': 'typing', 'sender': 'ann', 'content-type': 'application/json' })
-    t.match(got['message-id'], /^[0-9a-f]+-1$/)
-    t.ok(Math.abs(Number(got['timestamp']) - before) < 60_000)
-    t.equal(body.toString(), '{"n":"ä"}')
-  }
-  const late = await connect(t, transport, bridge, 'late')
-  await listen(late, destination)
-  await ann.request('SEND', { destination, type: 'read' }, 'x')
-  t.match((await late.next('MESSAGE')).headers, { 'type': 'read', 'content-type': undefined })
-  t.equal((await bob.next('MESSAGE')).body.toString(), 'x')
-  await t.rejects(log.port.bounds('a/b'), { code: 'NO_SUCH_ROOM' }, 'nothing of it is in the log')
-})
+wire(
+  t,
+  '[S-66] [S-67] what somebody types is told to those who are subscribed, and to nobody later',
+  async (t, transport) => {
+    const { log, ...bridge } = await startBridge(t)
+    const [ann, bob, old] = [
+      await connect(t, transport, bridge),
+      await connect(t, transport, bridge, 'bob'),
+      await connect(t, transport, bridge, 'old', { 'accept-version': '1.0' }),
+    ]
+    const destination = '/signal/a/b'
+    await listen(bob, destination)
+    await old.request('SUBSCRIBE', { destination })
+    const headers = { destination, 'type': 'typing', 'content-type': 'application/json' }
+    t.match(await ann.request('SEND', headers, '{"n":"ä"}'), { command: 'RECEIPT' })
+    const before = Date.now()
+    for (const [probe, subscription] of [
+      [bob, 's'],
+      [old, destination],
+    ] as const) {
+      const { headers: got, body } = await probe.next('MESSAGE')
+      t.match(got, { destination, subscription, 'type': 'typing', 'sender': 'ann', 'content-type': 'application/json' })
+      t.match(got['message-id'], /^[0-9a-f]+-1$/)
+      t.ok(Math.abs(Number(got['timestamp']) - before) < 60_000)
+      t.equal(body.toString(), '{"n":"ä"}')
+    }
+    const late = await connect(t, transport, bridge, 'late')
+    await listen(late, destination)
+    await ann.request('SEND', { destination, type: 'read' }, 'x')
+    t.match((await late.next('MESSAGE')).headers, { 'type': 'read', 'content-type': undefined })
+    t.equal((await bob.next('MESSAGE')).body.toString(), 'x')
+    await t.rejects(log.port.bounds('a/b'), { code: 'NO_SUCH_ROOM' }, 'nothing of it is in the log')
+  },
+)
 
 wire(t, '[S-66] after UNSUBSCRIBE nothing arrives, and the id is free', async (t, transport) => {
   const bridge = await startBridge(t)

@@ -65,7 +65,11 @@ const presenceNow = async ({ db, presence, logger }: EventsOptions, user: string
 }
 
 /** Tells two who have become friends whether the other one is there. What cannot be found out now is not told. */
-export const introduce = async ({ presence, signals, logger }: EventsOptions, one: string, other: string): Promise<void> => {
+export const introduce = async (
+  { presence, signals, logger }: EventsOptions,
+  one: string,
+  other: string,
+): Promise<void> => {
   try {
     const { at, online } = await presence.of([one, other])
     for (const [user, friend] of [

@@ -14,7 +14,7 @@ const Unread = Type.Object({ unread: Type.Integer({ maximum: UNREAD_MOST, descri
 export const notificationRoutes = (api: Api, { db, signals }: EventsOptions): void => {
   const NotificationSchema = Type.Object({
     id: Id,
-    kind: Type.Union((['invited', 'requested', 'mentioned'] as const).map(kind => Type.Literal(kind))),
+    kind: Type.Enum(['invited', 'requested', 'mentioned']),
     subject: Type.String({ description: 'The invitation, who asks, or the message' }),
     actor: Type.Optional(PersonSchema),
     room: Type.Optional(Id),

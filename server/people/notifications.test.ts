@@ -10,6 +10,7 @@ import {
   unreadOf,
   UNREAD_BY_ACTOR,
   withdraw,
+  type Notification,
   type NotificationPlace,
 } from './notifications.ts'
 import { relate } from './relations.ts'
@@ -25,7 +26,7 @@ await testDatabases(t, async (t, { db, another }) => {
     const invited = await transaction(db, tx => notify(tx, ann, { kind: 'invited', subject: 'i1', actor: bob, room }))
     t.match(invited, { user: ann, event: { type: 'notification', body: { kind: 'invited', unread: 1 } } })
     for (let i = 0; i < 4; i++) await mention(db, ann, bob, `m${i}`)
-    const seen = []
+    const seen: Notification[] = []
     let after: NotificationPlace | undefined
     for (;;) {
       const page = await notificationsOf(db, ann, { after, limit: 2 })

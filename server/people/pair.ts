@@ -21,8 +21,7 @@ export const mirror = ({ standing, blocking, blocked }: Pair): Pair => ({
 })
 
 /** What is shown of it: whom I block may ask me, and I am not told. */
-export const shown = ({ standing, blocking }: Pair): Standing =>
-  blocking && standing === 'asked' ? 'none' : standing
+export const shown = ({ standing, blocking }: Pair): Standing => (blocking && standing === 'asked' ? 'none' : standing)
 
 /**
  * What there is between two people when one of them has done `act`. Throws FORBIDDEN, where one asks somebody whom they

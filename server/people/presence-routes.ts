@@ -15,7 +15,8 @@ export const presenceRoutes = (api: Api, { db, presence }: EventsOptions): void 
       schema: {
         tags: ['friends'],
         summary: 'Ask who is there',
-        description: 'Of these people those whom you may see: friends and members of your rooms. The others are left out.',
+        description:
+          'Of these people those whom you may see: friends and members of your rooms. The others are left out.',
         querystring: Type.Object({ user: Type.Array(Id, { minItems: 1, maxItems: PRESENCE_MOST }) }),
         response: {
           200: Type.Object({

@@ -71,12 +71,7 @@ export const readPair = async (db: Db | Tx, me: string, them: string): Promise<P
   const blocks = await db
     .selectFrom('blocks')
     .select('user_id')
-    .where(eb =>
-      eb.or([
-        eb.and({ user_id: me, blocked_id: them }),
-        eb.and({ user_id: them, blocked_id: me }),
-      ]),
-    )
+    .where(eb => eb.or([eb.and({ user_id: me, blocked_id: them }), eb.and({ user_id: them, blocked_id: me })]))
     .execute()
   return {
     standing: standingOf(friendship, me),
@@ -99,7 +94,10 @@ const writeStanding = async (tx: Tx, me: string, them: string, standing: Standin
   if (standing === 'none') {
     await tx.deleteFrom('friendships').where('low_id', '=', key.low_id).where('high_id', '=', key.high_id).execute()
   } else if (standing === 'requested') {
-    await tx.insertInto('friendships').values({ ...key, requester_id: me }).execute()
+    await tx
+      .insertInto('friendships')
+      .values({ ...key, requester_id: me })
+      .execute()
   } else {
     await tx
       .updateTable('friendships')
@@ -165,7 +163,16 @@ const notices = async (tx: Tx, me: string, them: string, before: Pair, now: Pair
 
 /** Ends everything between `user`, whose account ends, and others. */
 export const partFromAll = async (tx: Tx, user: string): Promise<void> => {
-  await tx.deleteFrom('friendships').where(eb => eb.or({ low_id: user, high_id: user })).execute()
-  await tx.deleteFrom('blocks').where(eb => eb.or({ user_id: user, blocked_id: user })).execute()
-  await tx.deleteFrom('notifications').where(eb => eb.or({ user_id: user, actor_id: user })).execute()
+  await tx
+    .deleteFrom('friendships')
+    .where(eb => eb.or({ low_id: user, high_id: user }))
+    .execute()
+  await tx
+    .deleteFrom('blocks')
+    .where(eb => eb.or({ user_id: user, blocked_id: user }))
+    .execute()
+  await tx
+    .deleteFrom('notifications')
+    .where(eb => eb.or({ user_id: user, actor_id: user }))
+    .execute()
 }

@@ -5,9 +5,13 @@ import { fail } from '../errors.ts'
 import type { Presence, Transition } from '../ports/presence.ts'
 import { Roll } from './roll.ts'
 
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const at = (rooms: string[] = []) => ({ address: '127.0.0.1', rooms: () => rooms })
 
-const setUp = (t: Test, options: { grace?: number; ttl?: number; every?: number; wrap?: (presence: Presence) => Presence } = {}) => {
+const setUp = (
+  t: Test,
+  options: { grace?: number; ttl?: number; every?: number; wrap?: (presence: Presence) => Presence } = {},
+) => {
   const { ttl = 60_000, grace = 20, every = 10, wrap = presence => presence } = options
   const { port } = memoryPresence({ ttl })
   const said: Transition[] = []
@@ -16,7 +20,7 @@ const setUp = (t: Test, options: { grace?: number; ttl?: number; every?: number;
     said.push(...transitions)
     for (const look of waiting) look()
   }
-  const roll = new Roll({ presence: wrap(port), node: 'here', ttl, grace, every, changed })
+  const roll = new Roll({ logger: silent, presence: wrap(port), node: 'here', ttl, grace, every, changed })
   t.teardown(() => roll.close())
   /** Resolves with who came and went when so many have. */
   const until = (count: number): Promise<[string, boolean][]> =>

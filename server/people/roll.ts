@@ -1,5 +1,7 @@
 import { Pace } from '../database/pace.ts'
+import { HoofbeatError } from '../errors.ts'
 import type { Identity } from '../ports/access.ts'
+import type { Logger } from '../ports/logger.ts'
 import { PRESENCE_AT_ONCE, type Attendance, type Client, type Presence, type Transition } from '../ports/presence.ts'
 
 /** How long somebody counts as there after a connection has gone, ms: a page that is loaded again is back by then. */
@@ -19,6 +21,7 @@ export interface RollOptions {
   readonly ttl: number
   /** Called with whoever came and went, also on a node that has died; it returns at once. */
   readonly changed: (transitions: readonly Transition[]) => void
+  readonly logger: Logger
   readonly every?: number
   readonly grace?: number
 }
@@ -49,7 +52,7 @@ export class Roll implements Attendance {
     this.#options = options
     this.#grace = options.grace ?? GRACE
     this.#every = Math.min(options.every ?? EVERY, options.ttl / 4)
-    this.#pace = new Pace(this.#every, () => this.#round(), () => undefined)
+    this.#pace = new Pace(this.#every, options.logger, () => this.#round())
   }
 
   arrived(connection: string, who: Identity, at: { readonly address: string; rooms(): Iterable<string> }): void {
@@ -77,7 +80,7 @@ export class Roll implements Attendance {
     await this.#round()
   }
 
-  async #round(): Promise<boolean> {
+  async #round(): Promise<void> {
     const left = new Set(this.#left)
     this.#left = []
     try {
@@ -90,12 +93,12 @@ export class Roll implements Attendance {
         }
       }
       await this.#sweep()
-    } catch {
-      // That it cannot be reached is logged where that is found out.
+    } catch (error) {
       this.#behind = true
       for (const { client } of left) if (this.#owed.length < OWED_MOST) this.#owed.push({ client, rooms: () => [] })
+      // That it cannot be reached is logged where that is found out.
+      if (!(error instanceof HoofbeatError)) throw error
     }
-    return false
   }
 
   /** Touches whom it is time for. */

@@ -55,8 +55,12 @@ await testDatabases(t, async (t, { db }) => {
       { type: 'friendship', body: { user: ann, state: 'asked' } },
       { type: 'notification', body: { kind: 'requested', unread: 1 } },
     ])
-    t.match(await ask(bob, 'GET', '/friend-requests'), { body: { items: [{ person: { id: ann, displayName: 'ann' } }] } })
-    t.match(await ask(ann, 'GET', '/friend-requests?direction=requested'), { body: { items: [{ person: { id: bob } }] } })
+    t.match(await ask(bob, 'GET', '/friend-requests'), {
+      body: { items: [{ person: { id: ann, displayName: 'ann' } }] },
+    })
+    t.match(await ask(ann, 'GET', '/friend-requests?direction=requested'), {
+      body: { items: [{ person: { id: bob } }] },
+    })
     t.match(await ask(bob, 'GET', `/friends/${ann}`), { status: 200, body: { state: 'asked', blocking: false } })
     t.match(await ask(bob, 'POST', `/friend-requests/${ann}/accept`), { status: 200, body: { state: 'friends' } })
     t.match(await anns.until(4), [
@@ -109,11 +113,11 @@ await testDatabases(t, async (t, { db }) => {
     }
     const all = async (path: string): Promise<string[]> => {
       const found: string[] = []
-      let next: unknown
+      let next: string | undefined
       do {
-        const { body } = await ask(ann, 'GET', `${path}?limit=2${next === undefined ? '' : `&cursor=${String(next)}`}`)
+        const { body } = await ask(ann, 'GET', `${path}?limit=2${next === undefined ? '' : `&cursor=${next}`}`)
         found.push(...(body['items'] as { person: { id: string } }[]).map(({ person }) => person.id))
-        next = body['next']
+        next = body['next'] as string | undefined
       } while (next !== undefined)
       return found
     }
@@ -131,7 +135,13 @@ await testDatabases(t, async (t, { db }) => {
     const query = [fellow, stranger, away].map(user => `user=${user}`).join('&')
     const { body } = await ask(ann, 'GET', `/presence?${query}`)
     const items = body['items'] as { id: string; online: boolean }[]
-    t.same(new Map(items.map(({ id, online }) => [id, online])), new Map([[fellow, true], [away, false]]))
+    t.same(
+      new Map(items.map(({ id, online }) => [id, online])),
+      new Map([
+        [fellow, true],
+        [away, false],
+      ]),
+    )
     t.match(await ask(ann, 'GET', `/presence?user=${fellow}`), { body: { items: [{ id: fellow }] } }, 'one alone')
     t.match(await ask(ann, 'GET', `/presence?user=${stranger}`), { status: 200, body: { items: [] } })
     t.match(await ask(ann, 'GET', '/presence'), { status: 400, body: { code: 'BAD_REQUEST' } })
@@ -166,7 +176,10 @@ await testDatabases(t, async (t, { db }) => {
     const rest = await ask(ann, 'GET', `/notifications?limit=3&cursor=${String(body['next'])}`)
     const all = [body, rest.body].flatMap(({ items }) => items as Record<string, unknown>[])
     t.equal(all.length, 4)
-    t.match(all.find(({ subject }) => subject === 'm1'), { kind: 'mentioned', actor: { id: bob }, room, read: false })
+    t.match(
+      all.find(({ subject }) => subject === 'm1'),
+      { kind: 'mentioned', actor: { id: bob }, room, read: false },
+    )
     t.notOk('room' in all.find(({ subject }) => subject === 'm0')!)
     t.notOk('actor' in all.find(({ subject }) => subject === 'i')!)
     t.match(await ask(ann, 'GET', '/notifications/unread'), { body: { unread: 4 } })

@@ -5,7 +5,7 @@ import { PageOf, PageQuery, Paging, nothing, type Api, type Page } from '../http
 import type { Presence } from '../ports/presence.ts'
 import { introduce, onlineOf, type EventsOptions } from './events.ts'
 import { blocksOf, friendsOf, requestsOf, type Dated } from './lists.ts'
-import { shown, type Act } from './pair.ts'
+import { shown, type Act, type Standing } from './pair.ts'
 import { readPair, relate } from './relations.ts'
 import { DatedPlace, LastSeen, Params, Time } from './schemas.ts'
 import { tell } from './telling.ts'
@@ -18,10 +18,10 @@ export interface RouteParts extends EventsOptions {
 const REQUESTS_PER_MINUTE = 30
 
 const Online = Type.Optional(Type.Boolean({ description: 'Left out where that cannot be told now' }))
-const State = Type.Union(
-  (['none', 'requested', 'asked', 'friends'] as const).map(state => Type.Literal(state)),
-  { description: '`requested`: you have asked them; `asked`: they have asked you', examples: ['friends'] },
-)
+const State = Type.Enum(['none', 'requested', 'asked', 'friends'], {
+  description: '`requested`: you have asked them; `asked`: they have asked you',
+  examples: ['friends'],
+})
 const Between = Type.Object({ state: State })
 
 const friendPages = new Paging('friends', Type.String())
@@ -49,7 +49,7 @@ export const friendRoutes = (api: Api, parts: RouteParts): void => {
 }
 
 /** Does `act`, and when it is committed tells both. */
-const act = async (parts: RouteParts, me: string, them: string, what: Act): Promise<{ state: string }> => {
+const act = async (parts: RouteParts, me: string, them: string, what: Act): Promise<{ state: Standing }> => {
   const { db, signals, hint } = parts
   const { standing, telling, met } = await transaction(db, tx => relate(tx, me, them, what))
   tell(signals, telling)
@@ -101,7 +101,9 @@ const friends = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'Read how you stand to somebody',
         params: Params,
-        response: { 200: Type.Object({ state: State, blocking: Type.Boolean({ description: 'You have blocked them' }) }) },
+        response: {
+          200: Type.Object({ state: State, blocking: Type.Boolean({ description: 'You have blocked them' }) }),
+        },
       },
     },
     async ({ identity, params }) => {
@@ -158,7 +160,7 @@ const requests = (api: Api, parts: RouteParts): void => {
         description: 'Those that wait for an answer, the newest first.',
         querystring: Type.Object({
           ...PageQuery.properties,
-          direction: Type.Union([Type.Literal('asked'), Type.Literal('requested')], {
+          direction: Type.Enum(['asked', 'requested'], {
             default: 'asked',
             description: '`asked`: by others of you; `requested`: by you of others',
           }),
@@ -168,7 +170,10 @@ const requests = (api: Api, parts: RouteParts): void => {
     },
     async ({ identity, query }) => {
       const pages = requestPages[query.direction]
-      const rows = await requestsOf(db, identity.user, query.direction, { after: pages.after(query), limit: query.limit })
+      const rows = await requestsOf(db, identity.user, query.direction, {
+        after: pages.after(query),
+        limit: query.limit,
+      })
       return datedPage(db, rows, query, pages)
     },
   )

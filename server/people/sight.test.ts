@@ -27,7 +27,9 @@ await testDatabases(t, async (t, { db }) => {
     t.ok(Date.now() - first[1]!.lastSeen! < 60_000)
     t.ok(Date.now() - first[0]!.since < 60_000)
     t.same(ids(await friendsOf(db, ann, { after: first[2]!.nameKey, limit: 3 })), [e, f])
-    await sql`update users set name = null, name_key = null, password_hash = null, deleted_at = now() where id = ${e}`.execute(db)
+    await sql`update users set name = null, name_key = null, password_hash = null, deleted_at = now() where id = ${e}`.execute(
+      db,
+    )
     t.same(ids(await friendsOf(db, ann, { after: undefined, limit: 10 })), [b, c, d, f], 'whose account is gone is not')
   })
 
@@ -37,10 +39,7 @@ await testDatabases(t, async (t, { db }) => {
     const asked = await requestsOf(db, ann, 'asked', { after: undefined, limit: 10 })
     t.same(ids(asked).toSorted(), [bob, cher, dan].toSorted())
     const [first] = await requestsOf(db, ann, 'asked', { after: undefined, limit: 1 })
-    t.same(
-      ids(await requestsOf(db, ann, 'asked', { after: [first!.at, first!.id], limit: 10 })),
-      ids(asked.slice(1)),
-    )
+    t.same(ids(await requestsOf(db, ann, 'asked', { after: [first!.at, first!.id], limit: 10 })), ids(asked.slice(1)))
     t.same(ids(await requestsOf(db, bob, 'requested', { after: undefined, limit: 10 })), [ann])
     t.same(await requestsOf(db, ann, 'requested', { after: undefined, limit: 10 }), [])
     await relating(db, ann, bob, 'block')
@@ -92,11 +91,7 @@ await testDatabases(t, async (t, { db }) => {
     const small = await roomOf(db, ann, { members: [dan, bob] })
     const large = await roomOf(db, ann, { members: [dan] })
     const size = async (room: string, members: number): Promise<void> => {
-      await db
-        .updateTable('rooms')
-        .set({ member_count: members, max_members: 1_000 })
-        .where('id', '=', room)
-        .execute()
+      await db.updateTable('rooms').set({ member_count: members, max_members: 1_000 }).where('id', '=', room).execute()
     }
     await size(small, TOLD_UP_TO)
     await size(large, TOLD_UP_TO + 1)
@@ -104,7 +99,13 @@ await testDatabases(t, async (t, { db }) => {
     t.same(friends.get(ann)?.toSorted(), [bob, cher].toSorted())
     t.same([friends.get(bob), friends.get(dan)], [[ann], []])
     const rooms = await smallRoomsOf(db, [ann, bob])
-    t.same(rooms.map(({ room, user }) => [room, user]).toSorted(), [[small, ann], [small, bob]].toSorted())
+    t.same(
+      rooms.map(({ room, user }) => [room, user]).toSorted(),
+      [
+        [small, ann],
+        [small, bob],
+      ].toSorted(),
+    )
     const estranged = await estrangedFrom(db, [ann, bob, dan])
     t.same([estranged.get(ann), estranged.get(bob), estranged.get(dan)], [[dan], [], [ann]])
   })

@@ -21,7 +21,10 @@ export const friendsOfAll = async (db: Db, users: readonly string[]): Promise<Ma
 }
 
 /** The rooms of `users` whose members are told who comes and goes, each with those of them who are members. */
-export const smallRoomsOf = async (db: Db, users: readonly string[]): Promise<readonly { room: string; user: string }[]> =>
+export const smallRoomsOf = async (
+  db: Db,
+  users: readonly string[],
+): Promise<readonly { room: string; user: string }[]> =>
   db
     .selectFrom('members')
     .innerJoin('rooms', 'rooms.id', 'members.room_id')

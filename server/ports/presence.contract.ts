@@ -97,20 +97,24 @@ export function presenceContract(t: Test, open: OpenPresence): void {
     t.same((await one.of([ann, bob, cher])).online, new Set([bob, cher]))
   })
 
-  test('what is not touched any more has gone after the time to live, once', async (t, one, other) => {
-    const [ann, bob] = [newUser(), newUser()]
-    const stays = clientOf(bob)
-    await one.touch([clientOf(ann), clientOf(ann), clientOf(bob), stays])
-    const said: Transition[] = []
-    // The other node goes on.
-    const patience = Date.now() + 10_000
-    while (said.length === 0 && Date.now() < patience) {
-      t.same(await other.touch([stays]), [])
-      said.push(...[...(await one.sweep()), ...(await other.sweep())].filter(({ user }) => [ann, bob].includes(user)))
-    }
-    t.same(shortly(said), [[ann, false]])
-    t.same((await one.of([ann, bob])).online, new Set([bob]))
-  }, 300)
+  test(
+    'what is not touched any more has gone after the time to live, once',
+    async (t, one, other) => {
+      const [ann, bob] = [newUser(), newUser()]
+      const stays = clientOf(bob)
+      await one.touch([clientOf(ann), clientOf(ann), clientOf(bob), stays])
+      const said: Transition[] = []
+      // The other node goes on.
+      const patience = Date.now() + 10_000
+      while (said.length === 0 && Date.now() < patience) {
+        t.same(await other.touch([stays]), [])
+        said.push(...[...(await one.sweep()), ...(await other.sweep())].filter(({ user }) => [ann, bob].includes(user)))
+      }
+      t.same(shortly(said), [[ann, false]])
+      t.same((await one.of([ann, bob])).online, new Set([bob]))
+    },
+    300,
+  )
 
   test('of many that sweep at once one is told', async (t, one, other) => {
     const users = Array.from({ length: 50 }, newUser)
@@ -148,24 +152,27 @@ export function presenceContract(t: Test, open: OpenPresence): void {
 
   test('as a model has it', async (t, one, other) => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.nat(1), fc.nat(2), fc.boolean()), { maxLength: 40 }), async acts => {
-        const users = [newUser(), newUser()]
-        const devices = users.map(user => [clientOf(user), clientOf(user), clientOf(user)])
-        const here = users.map(() => new Set<number>())
-        for (const [first, user, device, comes] of acts) {
-          const node = first ? one : other
-          const client = devices[user]![device]!
-          const all = here[user]!
-          const was = all.size > 0
-          if (comes) all.add(device)
-          else all.delete(device)
-          const told = comes ? await node.touch([client]) : await node.off([client], 0)
-          const expected = was === all.size > 0 ? [] : [[users[user], all.size > 0]]
-          if (JSON.stringify(shortly(told)) !== JSON.stringify(expected)) return false
-        }
-        const { online } = await one.of(users)
-        return users.every((user, i) => online.has(user) === here[i]!.size > 0)
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.boolean(), fc.nat(1), fc.nat(2), fc.boolean()), { maxLength: 40 }),
+        async acts => {
+          const users = [newUser(), newUser()]
+          const devices = users.map(user => [clientOf(user), clientOf(user), clientOf(user)])
+          const here = users.map(() => new Set<number>())
+          for (const [first, user, device, comes] of acts) {
+            const node = first ? one : other
+            const client = devices[user]![device]!
+            const all = here[user]!
+            const was = all.size > 0
+            if (comes) all.add(device)
+            else all.delete(device)
+            const told = comes ? await node.touch([client]) : await node.off([client], 0)
+            const expected = was === all.size > 0 ? [] : [[users[user], all.size > 0]]
+            if (JSON.stringify(shortly(told)) !== JSON.stringify(expected)) return false
+          }
+          const { online } = await one.of(users)
+          return users.every((user, i) => online.has(user) === here[i]!.size > 0)
+        },
+      ),
       { numRuns: 30 },
     )
     t.pass()
@@ -207,7 +214,7 @@ export function presenceContract(t: Test, open: OpenPresence): void {
     const client = clientOf(newUser())
     await one.touch([client])
     await driver.close()
-    const calls = [one.touch([client]), one.off([client], 0), one.sweep(), one.of([]), one.list(undefined, 1)]
+    const calls: Promise<unknown>[] = [one.touch([client]), one.off([client], 0), one.sweep(), one.of([]), one.list(undefined, 1)]
     for (const call of calls) await t.rejects(call, { code: 'PRESENCE_UNAVAILABLE' })
     await t.rejects(driver.check(100), { code: 'PRESENCE_UNAVAILABLE' })
   })

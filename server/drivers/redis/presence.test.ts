@@ -70,7 +70,13 @@ void t.test('when everything was lost, all who were there before are no news, an
   t.equal((await presence.touch(here)).length, 3)
   await redis.kill()
   await logged(LOST)
-  for (const call of [presence.touch(here), presence.of(['ann']), presence.sweep(), presence.off(here, 0)]) {
+  const calls: Promise<unknown>[] = [
+    presence.touch(here),
+    presence.of(['ann']),
+    presence.sweep(),
+    presence.off(here, 0),
+  ]
+  for (const call of calls) {
     await t.rejects(call, { code: 'PRESENCE_UNAVAILABLE' })
   }
   await redis.start()

@@ -67,7 +67,7 @@ class Line implements Ending {
       joining.catch(() => undefined)
       for (const channel of some) this.#joins.set(channel, joining)
     }
-    await Promise.all(channels.map(channel => this.#joins.get(channel)))
+    await Promise.all(channels.flatMap(channel => this.#joins.get(channel) ?? []))
   }
 
   leave(channel: string): void {
