@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { readConfig } from './config.ts'
 import { memoryCounters } from './drivers/memory/counters.ts'
 import { openLevelLog } from './drivers/level/room-log.ts'
+import { memoryPresence } from './drivers/memory/presence.ts'
 import { memorySignals } from './drivers/memory/signals.ts'
 import { buildHttp } from './http/server.ts'
 import { openProduct, type Product } from './product.ts'
@@ -17,13 +18,20 @@ const SESSION_SECRET = 'thirty-two bytes that nobody knows of'
 
 /** The whole product on a database, with what it is given of the bridge. */
 const open = async (t: Test, env: Readonly<Record<string, string>>): Promise<Product> => {
-  const log = await openLevelLog({ folder: join(await scratch(t), 'log'), roomsMax: 1_000, idempotencyWindow: 60_000, logger: silent })
+  const log = await openLevelLog({
+    folder: join(await scratch(t), 'log'),
+    roomsMax: 1_000,
+    idempotencyWindow: 60_000,
+    logger: silent,
+  })
   const signals = memorySignals()
+  const presence = memoryPresence({ ttl: 30_000 })
   const product = await openProduct({
     config: readConfig({ ACCESS: 'accounts', SESSION_SECRET, ...env }),
     log: log.port,
     signals: signals.port,
     counters: memoryCounters().port,
+    presence: presence.port,
     mayConnect: () => true,
     loopback: true,
     version: '1.2.3',
@@ -31,6 +39,7 @@ const open = async (t: Test, env: Readonly<Record<string, string>>): Promise<Pro
   })
   t.teardown(async () => {
     await product.close()
+    await presence.close()
     await log.close()
   })
   return product
@@ -71,7 +80,11 @@ const closed = (required: string[], properties: Record<string, object>): object 
 const openapi = {
   ...closed(['openapi', 'info', 'paths'], {
     openapi: { const: '3.0.3' },
-    info: closed(['title', 'version'], { title: { type: 'string' }, description: { type: 'string' }, version: { type: 'string' } }),
+    info: closed(['title', 'version'], {
+      title: { type: 'string' },
+      description: { type: 'string' },
+      version: { type: 'string' },
+    }),
     components: closed([], {
       securitySchemes: {
         type: 'object',
@@ -100,7 +113,11 @@ const openapi = {
       description: { type: 'string' },
       tags: { type: 'array', items: { type: 'string' } },
       parameters: { type: 'array', items: { $ref: '#/definitions/parameter' } },
-      requestBody: closed(['content'], { content: { $ref: '#/definitions/content' }, required: { type: 'boolean' }, description: { type: 'string' } }),
+      requestBody: closed(['content'], {
+        content: { $ref: '#/definitions/content' },
+        required: { type: 'boolean' },
+        description: { type: 'string' },
+      }),
       responses: {
         type: 'object',
         minProperties: 2,
@@ -179,14 +196,18 @@ await t.test('the API is documented: every route, with its answers and errors, a
   const check = await ajv()
   t.equal(check(openapi, document), undefined, 'it is OpenAPI 3')
 
-  const shown = new Set(entries(document['paths']).flatMap(([path, methods]) => entries(methods).map(([method]) => `${method} ${path}`)))
+  const shown = new Set(
+    entries(document['paths']).flatMap(([path, methods]) => entries(methods).map(([method]) => `${method} ${path}`)),
+  )
   const registered = routes
     .filter(({ url, method, schema }) => method !== 'HEAD' && schema?.hide !== true && !url.startsWith('/docs'))
     .map(({ url, method }) => `${String(method).toLowerCase()} ${url.replaceAll(/:(\w+)/g, '{$1}')}`)
   t.same([...shown].toSorted(), registered.toSorted())
   t.ok(shown.has('post /api/users') && shown.has('get /.well-known/jwks.json'))
   t.same(
-    routes.filter(({ url, schema }) => /^\/(api|\.well-known)\//.test(url) && schema === undefined).map(({ url }) => url),
+    routes
+      .filter(({ url, schema }) => /^\/(api|\.well-known)\//.test(url) && schema === undefined)
+      .map(({ url }) => url),
     [],
     'no route without a schema',
   )
@@ -195,12 +216,19 @@ await t.test('the API is documented: every route, with its answers and errors, a
     for (const [method, operation] of entries(methods)) {
       const name = `${method} ${path}`
       const statuses = Object.keys(operation['responses']!)
-      t.ok(statuses.some(status => status.startsWith('2')), `${name}: an answer`)
+      t.ok(
+        statuses.some(status => status.startsWith('2')),
+        `${name}: an answer`,
+      )
       for (const status of ['421', '429', '500', '503']) t.ok(statuses.includes(status), `${name}: ${status}`)
       t.equal(statuses.includes('401') || operation['security'] === undefined, true, `${name}: who may ask`)
       const inPath = Array.from(path.matchAll(/\{(\w+)\}/g), ([, parameter]) => parameter)
       const parameters = [...((operation['parameters'] ?? []) as unknown as { in: string; name: string }[])]
-      t.same(parameters.filter(each => each.in === 'path').map(each => each.name), inPath, name)
+      t.same(
+        parameters.filter(each => each.in === 'path').map(each => each.name),
+        inPath,
+        name,
+      )
     }
   }
 })
@@ -212,11 +240,15 @@ await t.test('every example in the document is what its schema says', async t =>
   for (const [way, object] of objects(document)) {
     if (way.endsWith('/properties')) continue
     const schema = (object['schema'] ?? object) as unknown as Record<string, unknown>
-    const several = Object.values((object['examples'] ?? {}) as Record<string, { value: unknown }>).map(({ value }) => value)
+    const several = Object.values((object['examples'] ?? {}) as Record<string, { value: unknown }>).map(
+      ({ value }) => value,
+    )
     const all = object['example'] === undefined ? several : [object['example'], ...several]
     for (const example of all) {
       // An example of a part is the whole one's too; `example` itself is a word of OpenAPI, which ajv does not know.
-      const bare = JSON.parse(JSON.stringify(schema, (key, value: unknown) => (key === 'example' ? undefined : value))) as object
+      const bare = JSON.parse(
+        JSON.stringify(schema, (key, value: unknown) => (key === 'example' ? undefined : value)),
+      ) as object
       t.equal(check(bare, example), undefined, way)
       examples++
     }
@@ -231,7 +263,8 @@ await t.test('a database that is away: it starts, says so, refuses, and goes on 
   const app = buildHttp({ config: {}, logger: pino({ level: 'silent' }) })
   await product.serve(app)
   t.teardown(() => app.close())
-  const signUp = (name: string) => app.inject({ method: 'POST', url: '/api/users', payload: { name, password: 'correct horse' } })
+  const signUp = (name: string) =>
+    app.inject({ method: 'POST', url: '/api/users', payload: { name, password: 'correct horse' } })
   await t.rejects(product.check(1_000))
   t.match((await signUp('ann')).json(), { status: 503, code: 'DATABASE_UNAVAILABLE' })
   await postgres.start()

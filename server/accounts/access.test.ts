@@ -50,26 +50,32 @@ await testDatabases(t, async (t, { db, another }) => {
     for (const credentials of bad) await t.rejects(port.authenticate(credentials), { code: 'BAD_CREDENTIALS' })
   })
 
-  await t.test('a connection that gave a password has a session that is listed, can be ended, and ends with it', async t => {
-    const node = await openTestAccounts(t, db)
-    const ann = await node.newcomer()
-    const connect = () => node.port.authenticate({ login: ann.name, passcode: PASSWORD, address: '192.0.2.4' })
-    const listed = async () =>
-      (await node.ask('GET', '/api/sessions', ann)).body['items'] as unknown as { id: string; kind: string }[]
-    const one = await connect()
-    const two = await connect()
-    t.match((await listed()).find(({ id }) => id === one.session), { kind: 'connection', address: '192.0.2.4', device: 'STOMP' })
-    t.equal((await listed()).length, 3)
-    node.port.left!(one)
-    while ((await listed()).length > 2);
-    t.match((await listed()).map(({ id }) => id).toSorted(), [ann.session, two.session!].toSorted())
-    await node.ask('DELETE', `/api/sessions/${two.session}`, ann)
-    t.match(node.told.at(-1), { session: two.session })
-    node.port.left!(two)
-    node.port.left!(await node.port.authenticate({ token: ann.token }))
-    node.port.left!({ user: ann.id })
-    t.equal((await node.ask('GET', '/api/me', ann)).status, 200, 'a device goes on without connections')
-  })
+  await t.test(
+    'a connection that gave a password has a session that is listed, can be ended, and ends with it',
+    async t => {
+      const node = await openTestAccounts(t, db)
+      const ann = await node.newcomer()
+      const connect = () => node.port.authenticate({ login: ann.name, passcode: PASSWORD, address: '192.0.2.4' })
+      const listed = async () =>
+        (await node.ask('GET', '/api/sessions', ann)).body['items'] as unknown as { id: string; kind: string }[]
+      const one = await connect()
+      const two = await connect()
+      t.match(
+        (await listed()).find(({ id }) => id === one.session),
+        { kind: 'connection', address: '192.0.2.4', device: 'STOMP' },
+      )
+      t.equal((await listed()).length, 3)
+      node.port.left!(one)
+      while ((await listed()).length > 2);
+      t.match((await listed()).map(({ id }) => id).toSorted(), [ann.session, two.session!].toSorted())
+      await node.ask('DELETE', `/api/sessions/${two.session}`, ann)
+      t.match(node.told.at(-1), { session: two.session })
+      node.port.left!(two)
+      node.port.left!(await node.port.authenticate({ token: ann.token }))
+      node.port.left!({ user: ann.id })
+      t.equal((await node.ask('GET', '/api/me', ann)).status, 200, 'a device goes on without connections')
+    },
+  )
 
   await t.test('what ended before a node started is known when it takes its first token', async t => {
     const node = await openTestAccounts(t, db)
@@ -117,7 +123,13 @@ await testDatabases(t, async (t, { db, another }) => {
     const gone = await node.port.authenticate({ login: ann.name, passcode: PASSWORD })
     const clock = { now: Date.now() + 60_000 }
     const told: Change[] = []
-    const watch = new Watch({ db, now: () => clock.now, listener: change => void told.push(change), beat: 20 })
+    const watch = new Watch({
+      db,
+      logger: silent,
+      now: () => clock.now,
+      listener: change => void told.push(change),
+      beat: 20,
+    })
     t.teardown(() => watch.close())
     await watch.begun
     watch.here(ann.session)
@@ -147,7 +159,7 @@ await t.test('before the database was heard of no token is taken; afterwards it 
   const node = await openTestAccounts(t, database.db)
   const ann = await node.newcomer()
   const connected = await node.port.authenticate({ login: ann.name, passcode: PASSWORD })
-  const deaf = new Watch({ db: database.db, now: Date.now, listener: () => undefined })
+  const deaf = new Watch({ db: database.db, logger: silent, now: Date.now, listener: () => undefined })
   t.throws(() => deaf.here(ann.session), { code: 'DATABASE_UNAVAILABLE' })
   await deaf.begun
   t.doesNotThrow(() => deaf.here(ann.session))

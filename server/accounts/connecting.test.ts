@@ -28,7 +28,10 @@ for (const kind of ['postgres', 'embedded'] as const) {
     const ask = async (method: string, path: string, { token = '', body }: { token?: string; body?: object } = {}) => {
       const response = await fetch(`${node.url}api${path}`, {
         method,
-        headers: { ...(body && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }) },
+        headers: {
+          ...(body && { 'content-type': 'application/json' }),
+          ...(token && { authorization: `Bearer ${token}` }),
+        },
         ...(body && { body: JSON.stringify(body) }),
       })
       const text = await response.text()
@@ -43,26 +46,30 @@ for (const kind of ['postgres', 'embedded'] as const) {
       return signIn(name)
     }
 
-    wire(t, '[S-14] CONNECT with an access token, as bearer or passcode, or with name and password', async (t, transport) => {
-      const ann = await newcomer()
-      const ways: Record<string, string>[] = [
-        { Authorization: `Bearer ${ann.accessToken}` },
-        { passcode: ann.accessToken },
-        { login: ann.user.name, passcode: PASSWORD },
-      ]
-      for (const headers of ways) {
-        const probe = await Probe.open(t, transport, node)
-        probe.send('CONNECT', { 'accept-version': '1.2', ...headers })
-        t.equal((await probe.next('CONNECTED')).headers['user-name'], ann.user.id)
-        await probe.request('SUBSCRIBE', { id: 's', destination: '/topic/general' })
-        await probe.request('SEND', { destination: '/topic/general' }, 'hello')
-        t.equal((await probe.next('MESSAGE')).headers['sender'], ann.user.id)
-        probe.end()
-      }
-      const wrong = await Probe.open(t, transport, node)
-      wrong.send('CONNECT', { 'accept-version': '1.2', 'login': ann.user.name, 'passcode': 'wrong wrong' })
-      t.match((await wrong.error()).headers, { code: 'BAD_CREDENTIALS' })
-    })
+    wire(
+      t,
+      '[S-14] CONNECT with an access token, as bearer or passcode, or with name and password',
+      async (t, transport) => {
+        const ann = await newcomer()
+        const ways: Record<string, string>[] = [
+          { Authorization: `Bearer ${ann.accessToken}` },
+          { passcode: ann.accessToken },
+          { login: ann.user.name, passcode: PASSWORD },
+        ]
+        for (const headers of ways) {
+          const probe = await Probe.open(t, transport, node)
+          probe.send('CONNECT', { 'accept-version': '1.2', ...headers })
+          t.equal((await probe.next('CONNECTED')).headers['user-name'], ann.user.id)
+          await probe.request('SUBSCRIBE', { id: 's', destination: '/topic/general' })
+          await probe.request('SEND', { destination: '/topic/general' }, 'hello')
+          t.equal((await probe.next('MESSAGE')).headers['sender'], ann.user.id)
+          probe.end()
+        }
+        const wrong = await Probe.open(t, transport, node)
+        wrong.send('CONNECT', { 'accept-version': '1.2', 'login': ann.user.name, 'passcode': 'wrong wrong' })
+        t.match((await wrong.error()).headers, { code: 'BAD_CREDENTIALS' })
+      },
+    )
 
     wire(t, 'a session that is ended over HTTP ends its connections, and theirs alone', async (t, transport) => {
       const ann = await newcomer()
@@ -85,8 +92,10 @@ for (const kind of ['postgres', 'embedded'] as const) {
     wire(t, '[S-21] renewal takes a token of the same session only', async (t, transport) => {
       const ann = await newcomer()
       const connect = () => Probe.connect(t, transport, node, { passcode: ann.accessToken })
-      const renew = (probe: Probe, token: string) => probe.send('SEND', { destination: '/session/renew', receipt: 'r' }, token)
-      const refreshed = (await ask('POST', '/session/refresh', { body: { refreshToken: ann.refreshToken } })).body as Signed
+      const renew = (probe: Probe, token: string) =>
+        probe.send('SEND', { destination: '/session/renew', receipt: 'r' }, token)
+      const refreshed = (await ask('POST', '/session/refresh', { body: { refreshToken: ann.refreshToken } }))
+        .body as Signed
       const probe = await connect()
       renew(probe, refreshed.accessToken)
       await probe.next('RECEIPT')
@@ -103,7 +112,9 @@ for (const kind of ['postgres', 'embedded'] as const) {
     await t.test('a connection with a password is a listed session, which goes with it', async t => {
       const ann = await newcomer()
       const listed = async () =>
-        ((await ask('GET', '/sessions', { token: ann.accessToken })).body as { items: { kind: string }[] }).items.map(({ kind }) => kind)
+        ((await ask('GET', '/sessions', { token: ann.accessToken })).body as { items: { kind: string }[] }).items.map(
+          ({ kind }) => kind,
+        )
       const probe = await Probe.connect(t, 'tcp', node, { login: ann.user.name, passcode: PASSWORD })
       t.same(await listed(), ['connection', 'device'])
       probe.end()
@@ -149,7 +160,9 @@ await t.test('[S-19] a user’s connections past the limit leave no session behi
   const body = JSON.stringify({ ...credentials, keep: 'body' })
   const signed = (await (await fetch(`${node.url}api/session`, { method: 'POST', headers, body })).json()) as Signed
   const count = async (): Promise<number> => {
-    const response = await fetch(`${node.url}api/sessions`, { headers: { authorization: `Bearer ${signed.accessToken}` } })
+    const response = await fetch(`${node.url}api/sessions`, {
+      headers: { authorization: `Bearer ${signed.accessToken}` },
+    })
     return ((await response.json()) as { items: object[] }).items.length
   }
   while ((await count()) > 2);

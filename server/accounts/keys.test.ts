@@ -46,7 +46,10 @@ await testDatabases(t, async (t, { db, another }) => {
   await t.test('what others published verifies it: two nodes share keys, and whoever reads the JWK set', async t => {
     const clock = { now: Date.now() }
     const [one, two] = [nodeOf(db, clock), nodeOf((await another()).db, clock)]
-    const [mine, theirs] = await Promise.all([signAccess(one.keys, who, clock.now), signAccess(two.keys, who, clock.now)])
+    const [mine, theirs] = await Promise.all([
+      signAccess(one.keys, who, clock.now),
+      signAccess(two.keys, who, clock.now),
+    ])
     t.equal(kidOf(mine.token), kidOf(theirs.token), 'both made one key')
     t.match(await verifyAccess(two.keys, mine.token, clock.now), who)
     t.match(await verifyAccess(one.keys, theirs.token, clock.now), who)
@@ -104,7 +107,11 @@ await testDatabases(t, async (t, { db, another }) => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
     const kid = newId()
     const stranger = (id: string) =>
-      new SignJWT({ sid: 's2' }).setProtectedHeader({ alg: 'ES256', kid: id }).setSubject('bob').setExpirationTime('1h').sign(privateKey)
+      new SignJWT({ sid: 's2' })
+        .setProtectedHeader({ alg: 'ES256', kid: id })
+        .setSubject('bob')
+        .setExpirationTime('1h')
+        .sign(privateKey)
     const token = await stranger(kid)
     await t.rejects(verifyAccess(one.keys, token, clock.now), { code: 'BAD_CREDENTIALS' })
     await db
@@ -143,7 +150,10 @@ await testDatabases(t, async (t, { db, another }) => {
       await made({ exp: undefined }),
       await made({ sub: 'a\nb' }),
       await made({ nbf: Math.floor(clock.now / 1000) + 60 }),
-      await new SignJWT({ sid: 's1', sub: 'ann' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(refresh),
+      await new SignJWT({ sid: 's1', sub: 'ann' })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setExpirationTime('1h')
+        .sign(refresh),
       `${Buffer.from('{"alg":"none"}').toString('base64url')}.${token.split('.')[1]}.`,
     ]
     for (const each of bad) {

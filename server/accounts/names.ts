@@ -17,8 +17,8 @@ export interface Name {
 
 const plain = (text: string): string => text.normalize('NFKC').replaceAll(IGNORABLE, '').normalize('NFKC')
 
-/** By upper case to lower case: letters such as the two small sigmas have one capital. */
-export const nameKey = (text: string): string => plain(plain(text).toUpperCase().toLowerCase())
+/** There and back: letters such as the two small sigmas have one capital, sharp s has two, which are written as two letters. */
+export const nameKey = (text: string): string => plain(plain(text).toLowerCase().toUpperCase().toLowerCase())
 
 /** Throws BAD_NAME. */
 export const readName = (text: string): Name => {

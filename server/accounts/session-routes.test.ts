@@ -29,7 +29,10 @@ await testDatabases(t, async (t, { db, another }) => {
     }
     t.notMatch(cookie, /Secure|Domain/, 'http, and this host alone')
 
-    const again = await node.ask('POST', '/api/session/refresh', { body: {}, headers: { ...page, cookie: kept(answer) } })
+    const again = await node.ask('POST', '/api/session/refresh', {
+      body: {},
+      headers: { ...page, cookie: kept(answer) },
+    })
     t.match(again, { status: 200, body: { accessToken: /^eyJ/, session: answer.body['session'], user: { name } } })
     t.not(kept(again), kept(answer))
     t.match(cookieOf(again), /HttpOnly/)
@@ -96,7 +99,10 @@ await testDatabases(t, async (t, { db, another }) => {
     t.equal(out.status, 204)
     t.match(cookieOf(out), /^refresh=; .*Path=\/api\/session.*Expires=Thu, 01 Jan 1970/)
     t.match(await node.ask('DELETE', '/api/session', { token }), { status: 401, body: { code: 'SESSION_ENDED' } })
-    const again = await node.ask('POST', '/api/session/refresh', { body: {}, headers: { ...page, cookie: kept(answer) } })
+    const again = await node.ask('POST', '/api/session/refresh', {
+      body: {},
+      headers: { ...page, cookie: kept(answer) },
+    })
     t.match(again, { status: 401, body: { code: 'SESSION_ENDED' } })
     t.match(cookieOf(again), /^refresh=; .*Expires=Thu, 01 Jan 1970/)
   })
@@ -122,13 +128,21 @@ await testDatabases(t, async (t, { db, another }) => {
     const ann = await node.newcomer(undefined, { headers: { 'user-agent': 'an agent' } })
     clock.now += 1_000
     const phone = await node.signIn(ann.name, { body: { device: 'Phone' }, address: '192.0.2.7' })
-    const list = async (query = '') => (await node.ask('GET', `/api/sessions${query}`, ann)).body as unknown as {
-      items: { id: string }[]
-      next?: string
-    }
+    const list = async (query = '') =>
+      (await node.ask('GET', `/api/sessions${query}`, ann)).body as unknown as {
+        items: { id: string }[]
+        next?: string
+      }
     t.match(await list(), {
       items: [
-        { id: phone.session, kind: 'device', device: 'Phone', address: '192.0.2.7', current: false, createdAt: clock.now },
+        {
+          id: phone.session,
+          kind: 'device',
+          device: 'Phone',
+          address: '192.0.2.7',
+          current: false,
+          createdAt: clock.now,
+        },
         { id: ann.session, kind: 'device', device: 'an agent', current: true, lastSeenAt: clock.now - 1_000 },
       ],
     })
@@ -177,7 +191,10 @@ await testDatabases(t, async (t, { db, another }) => {
       const ann = await node.signIn(name)
       const body = { refreshToken: ann.refreshToken }
       const both = await Promise.all([node, other].map(each => each.ask('POST', '/api/session/refresh', { body })))
-      t.same(both.map(({ status }) => status), [200, 200])
+      t.same(
+        both.map(({ status }) => status),
+        [200, 200],
+      )
       t.equal(both[0]!.body['refreshToken'], both[1]!.body['refreshToken'])
       clock.now += GRACE
       const next = { refreshToken: String(both[0]!.body['refreshToken']) }
@@ -195,7 +212,11 @@ await testDatabases(t, async (t, { db, another }) => {
 
   await t.test('an account whose row is gone is signed in nowhere', async t => {
     const ann = await node.newcomer()
-    await db.updateTable('users').set({ name: null, name_key: null, password_hash: null, deleted_at: at(1) }).where('id', '=', ann.id).execute()
+    await db
+      .updateTable('users')
+      .set({ name: null, name_key: null, password_hash: null, deleted_at: at(1) })
+      .where('id', '=', ann.id)
+      .execute()
     t.match(await node.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
     const body = { refreshToken: ann.refreshToken }
     t.match(await node.ask('POST', '/api/session/refresh', { body }), { status: 401, body: { code: 'SESSION_ENDED' } })

@@ -67,7 +67,10 @@ type Step = { readonly wait: number } | { readonly back: number } | 'end'
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: fc.record({ back: fc.constantFrom(0, 0, 0, 0, 1, 1, 2, 2, 3) }) },
-    { weight: 4, arbitrary: fc.record({ wait: fc.constantFrom(1, GRACE - 1, GRACE, GRACE + 1, DEVICE_KEPT - 1, DEVICE_KEPT) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ wait: fc.constantFrom(1, GRACE - 1, GRACE, GRACE + 1, DEVICE_KEPT - 1, DEVICE_KEPT) }),
+    },
     { weight: 1, arbitrary: fc.constant('end' as const) },
   ),
   { maxLength: 20 },
@@ -205,18 +208,21 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     }
   })
 
-  await t.test('a session that begins while the password changes, on two nodes: never with the old one after it', async t => {
-    const other = (await another()).db
-    for (let round = 0; round < 10; round++) {
-      const owner = await newUser(db)
-      const changing = transaction(other, async tx => {
-        await tx.updateTable('users').set({ password_hash: 'next' }).where('id', '=', owner).execute()
-        return endSessions(tx, owner)
-      })
-      await Promise.allSettled([begin(db, owner), changing])
-      t.same(await listSessions(db, owner, { now: START, after: undefined, limit: 10 }), [])
-    }
-  })
+  await t.test(
+    'a session that begins while the password changes, on two nodes: never with the old one after it',
+    async t => {
+      const other = (await another()).db
+      for (let round = 0; round < 10; round++) {
+        const owner = await newUser(db)
+        const changing = transaction(other, async tx => {
+          await tx.updateTable('users').set({ password_hash: 'next' }).where('id', '=', owner).execute()
+          return endSessions(tx, owner)
+        })
+        await Promise.allSettled([begin(db, owner), changing])
+        t.same(await listSessions(db, owner, { now: START, after: undefined, limit: 10 }), [])
+      }
+    },
+  )
 
   await t.test('times are those of the clock that is given', async t => {
     const session = await begin(db, user, START)

@@ -40,7 +40,10 @@ const things = (api: Api): void => {
     {
       schema: {
         params: Type.Object({ id: Type.String({ maxLength: 3 }) }),
-        querystring: Type.Object({ limit: Type.Integer({ default: 5 }), to: Type.Optional(Type.String({ format: 'email' })) }),
+        querystring: Type.Object({
+          limit: Type.Integer({ default: 5 }),
+          to: Type.Optional(Type.String({ format: 'email' })),
+        }),
         body: Type.Object({
           name: Type.String({ minLength: 2 }),
           deep: Type.Optional(Type.Object({ list: Type.Array(Type.Integer()) })),
@@ -65,13 +68,22 @@ const open = async (t: Test, database: Pick<TestDatabase, 'db'>, setting: Settin
     db: database.db,
     identify,
     routes: [routes],
-    published: [api => void api.get('/.well-known/x', { config: { open: true }, schema: { summary: 'X' } }, async () => ({ x: 1 }))],
+    published: [
+      api =>
+        void api.get('/.well-known/x', { config: { open: true }, schema: { summary: 'X' } }, async () => ({ x: 1 })),
+    ],
   })
   await app.ready()
   t.teardown(() => app.close())
   const ask = async (
     path: string,
-    { method = 'GET', user = '', headers = {}, body, from = '127.0.0.1' }: {
+    {
+      method = 'GET',
+      user = '',
+      headers = {},
+      body,
+      from = '127.0.0.1',
+    }: {
       method?: 'GET' | 'POST' | 'OPTIONS' | 'DELETE'
       user?: string
       headers?: Record<string, string>
@@ -104,7 +116,13 @@ await t.test('who is signed in, and who is not', async t => {
   t.match(await ask('/api/who', { user: 'ann' }), { status: 200, body: { user: 'ann', session: "ann's" } })
   t.match(await ask('/api/who', { headers: { authorization: 'bearer  ann' } }), { status: 200 })
   const refused = { status: 401, headers: { 'www-authenticate': 'Bearer' }, body: { code: 'BAD_CREDENTIALS' } }
-  for (const headers of [{}, { authorization: '' }, { authorization: 'ann' }, { authorization: 'Basic ann' }, { authorization: 'Bearer 5' }]) {
+  for (const headers of [
+    {},
+    { authorization: '' },
+    { authorization: 'ann' },
+    { authorization: 'Basic ann' },
+    { authorization: 'Bearer 5' },
+  ]) {
     t.match(await ask('/api/who', { headers }), refused)
   }
   t.match(await ask('/api/who', { user: 'late' }), { status: 401, body: { code: 'TOKEN_EXPIRED' } })
@@ -140,7 +158,9 @@ await t.test('errors are problems with a code, what happened and what to do', as
   }
   t.equal((await ask('/api/nothing')).status, 404, 'also without a token')
   t.notMatch((await ask('/api/broken', { user: 'ann' })).text, /hidden/)
-  const logged = lines.map(line => JSON.parse(line) as { level: number; route?: string }).filter(({ level }) => level >= 40)
+  const logged = lines
+    .map(line => JSON.parse(line) as { level: number; route?: string })
+    .filter(({ level }) => level >= 40)
   t.same(
     logged.map(({ route }) => route),
     ['/api/broken', '/api/broken'],
@@ -172,7 +192,10 @@ await t.test('what is malformed is told by its place, never repeated', async t =
     t.match(answer, { status: 400, body: { code: 'BAD_REQUEST', detail } })
     t.notMatch(answer.text, /hidden/)
   }
-  t.match(await post('name=ann', undefined, { 'content-type': 'text/hidden' }), { status: 400, body: { code: 'BAD_REQUEST' } })
+  t.match(await post('name=ann', undefined, { 'content-type': 'text/hidden' }), {
+    status: 400,
+    body: { code: 'BAD_REQUEST' },
+  })
   const large = await post({ name: 'x'.repeat(70_000) })
   t.match(large, { status: 413, body: { code: 'REQUEST_TOO_LARGE' } })
 })
@@ -180,7 +203,8 @@ await t.test('what is malformed is told by its place, never repeated', async t =
 await t.test('a node on loopback is asked for by loopback names, and those on HOSTS', async t => {
   const local = await open(t, shared, { HOSTS: ['chat.example.org'] })
   const as = (host: string) => ({ user: 'ann', headers: { host } })
-  for (const host of ['localhost', '127.0.0.1:8080', 'chat.example.org']) t.equal((await local.ask('/api/who', as(host))).status, 200)
+  for (const host of ['localhost', '127.0.0.1:8080', 'chat.example.org'])
+    t.equal((await local.ask('/api/who', as(host))).status, 200)
   for (const path of ['/api/who', '/api/open', '/api/nothing', '/docs/json', '/.well-known/x']) {
     t.match(await local.ask(path, as('evil.example.org')), { status: 421, body: { code: 'BAD_HOST' } }, path)
   }
@@ -222,11 +246,18 @@ await t.test('pages of other origins: those on ORIGINS may ask', async t => {
   const ORIGIN = 'https://chat.example.org'
   const preflight = (origin: string) => ({
     method: 'OPTIONS' as const,
-    headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization,x-hoofbeat' },
+    headers: {
+      origin,
+      'access-control-request-method': 'PUT',
+      'access-control-request-headers': 'authorization,x-hoofbeat',
+    },
   })
   const listed = await open(t, shared, { ORIGINS: [ORIGIN] })
   const allowed = await listed.ask('/api/who', preflight(ORIGIN))
-  t.match(allowed, { status: 204, headers: { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true' } })
+  t.match(allowed, {
+    status: 204,
+    headers: { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true' },
+  })
   t.match(allowed.headers['access-control-allow-methods'], /PUT/)
   t.match(allowed.headers['access-control-allow-headers'], /authorization.*idempotency-key.*x-hoofbeat/)
   const asked = await listed.ask('/api/who', { user: 'ann', headers: { origin: ORIGIN } })
@@ -252,8 +283,15 @@ await t.test('the page of the document is shown at /docs, with nothing from else
     page.headers['content-security-policy'],
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
   )
-  t.match(await ask('/docs/json'), { status: 200, body: { openapi: '3.0.3', info: { title: 'Hoofbeat', version: '1.2.3' } } })
-  t.match((await ask('/api/open')).headers['content-security-policy'], /require-trusted-types-for 'script'/, 'elsewhere as it was')
+  t.match(await ask('/docs/json'), {
+    status: 200,
+    body: { openapi: '3.0.3', info: { title: 'Hoofbeat', version: '1.2.3' } },
+  })
+  t.match(
+    (await ask('/api/open')).headers['content-security-policy'],
+    /require-trusted-types-for 'script'/,
+    'elsewhere as it was',
+  )
 })
 
 await testDatabases(t, async (t, database) => {
@@ -270,7 +308,11 @@ await testDatabases(t, async (t, database) => {
           config: { creates: true },
           schema: {
             summary: 'Make a thing',
-            body: Type.Object({ name: Type.String(), fails: Type.Optional(Type.Boolean()), status: Type.Optional(Type.Integer()) }),
+            body: Type.Object({
+              name: Type.String(),
+              fails: Type.Optional(Type.Boolean()),
+              status: Type.Optional(Type.Integer()),
+            }),
             response: { '2xx': Type.Object({ made: Type.Integer(), name: Type.String() }) },
           },
         },
@@ -330,7 +372,8 @@ await testDatabases(t, async (t, database) => {
 
   await t.test('a key has 1 to 64 characters, and is remembered for a day', async t => {
     t.equal((await create('x'.repeat(64), { name: 'a' })).status, 201)
-    for (const key of ['', 'x'.repeat(65)]) t.match(await create(key, { name: 'a' }), { status: 400, body: { code: 'BAD_REQUEST' } })
+    for (const key of ['', 'x'.repeat(65)])
+      t.match(await create(key, { name: 'a' }), { status: 400, body: { code: 'BAD_REQUEST' } })
     const count = async () => (await db.selectFrom('idempotency_keys').select('key').execute()).length
     const before = await count()
     await forgetKeys(db)

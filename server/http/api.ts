@@ -77,8 +77,7 @@ const PREFLIGHT_KEPT = 600
 
 /** Registers the API, its document and, at /docs, a page that shows that. */
 export const openApi = async (app: FastifyInstance, options: ApiOptions): Promise<void> => {
-  // That the database is away is logged where that is found out.
-  const forgetting = new Pace(HOUR, () => forgetKeys(options.db), () => undefined)
+  const forgetting = new Pace(HOUR, app.log, () => forgetKeys(options.db))
   app.addHook('onClose', () => forgetting.close())
   await app.register(async scope => {
     await scope.register(swagger, { openapi: openapi(options.version) as never })
@@ -141,7 +140,10 @@ const below = async (scope: FastifyInstance, { config, identify, routes }: ApiOp
     maxAge: PREFLIGHT_KEPT,
   })
   identities(scope, identify)
-  const perUser = scope.createRateLimit({ max: config.REQUESTS_PER_USER, keyGenerator: ({ identity }) => identity.user })
+  const perUser = scope.createRateLimit({
+    max: config.REQUESTS_PER_USER,
+    keyGenerator: ({ identity }) => identity.user,
+  })
   scope.addHook('onRequest', async request => {
     if (!request.routeOptions.config.open && !request.is404) await count(request, perUser)
   })

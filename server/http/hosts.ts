@@ -8,7 +8,7 @@ import { isLoopback } from '../transport/origin.ts'
 export const hostCheck = (options: { readonly hosts: readonly string[] | undefined; readonly loopback: boolean }) => {
   const listed = new Set(options.hosts)
   return (host: string): boolean => {
-    if (!URL.canParse(`http://${host}`)) return false
+    if (/[/?#@\\]/.test(host) || !URL.canParse(`http://${host}`)) return false
     const { hostname } = new URL(`http://${host}`)
     if (listed.has(hostname)) return true
     return options.loopback ? isLoopback(hostname) : listed.size === 0

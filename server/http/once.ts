@@ -57,11 +57,10 @@ const hashOf = ({ request, same }: Pick<Creation<object>, 'request' | 'same'>): 
     .update(JSON.stringify([request.method, request.url, same]))
     .digest('base64url')
 
-/** Forgets the keys of yesterday; there is no more to do at once. */
-export const forgetKeys = async (db: Db): Promise<false> => {
+/** Forgets the keys of yesterday. */
+export const forgetKeys = async (db: Db): Promise<void> => {
   await db
     .deleteFrom('idempotency_keys')
     .where('created_at', '<', sql<number>`now() - ${KEPT} * interval '1 millisecond'`)
     .execute()
-  return false
 }

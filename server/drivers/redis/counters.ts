@@ -51,7 +51,7 @@ export const openRedisCounters = ({ url, otherwise, logger }: RedisCountersOptio
   const ask = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     if (!client.isReady) return undefined
     const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(late.resolve, ANSWER_WITHIN)
+    const timer = setTimeout(() => late.resolve(undefined), ANSWER_WITHIN)
     try {
       return await Promise.race([work(), late.promise])
     } catch {
