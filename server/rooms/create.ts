@@ -107,9 +107,13 @@ export const openDirect = async (
   if (actor === other) throw fail('BAD_REQUEST', 'a direct room is of two people')
   const id = directId(actor, other)
   const find = () => tx.selectFrom('rooms').selectAll().where('id', '=', id).executeTakeFirst()
-  const known = await find()
+  let known = await find()
+  if (!known) {
+    await oneAtATime(tx, actor)
+    // On another device they have just opened it.
+    known = await find()
+  }
   if (known) return { room: known, made: false }
-  await oneAtATime(tx, actor)
   const names = { [actor]: await holdUser(tx, actor), [other]: await holdUser(tx, other) }
   const { standing, blocking, blocked } = await readPair(tx, actor, other)
   if (blocking || blocked) throw fail('FORBIDDEN', 'to write to this user')

@@ -14,6 +14,119 @@ import { deleteRoom } from './removal.ts'
 import { ended, people, rolesIn, roomOf, told } from './testkit/people.ts'
 
 const HOUR = 3_600_000
+t.setTimeout(90_000)
+
+const kinds = ['invite', 'accept', 'decline', 'revoke', 'ban', 'unban', 'kick', 'wait'] as const
+const step = fc.record({
+  kind: fc.constantFrom(...kinds, 'invite', 'accept'),
+  /** Which of the invitations so far, and how long. */
+  which: fc.nat({ max: 3 }),
+  byAdmin: fc.boolean(),
+})
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+/** One room and one guest. */
+interface Model {
+  now: number
+  standing: 'outsider' | 'member' | 'banned'
+  readonly invitations: { id: string; state: InvitationState; expires: number }[]
+}
+
+const outcome = async (work: () => Promise<unknown>): Promise<string> => {
+  try {
+    await work()
+    return 'ok'
+  } catch (error) {
+    if (error instanceof HoofbeatError) return error.code
+    throw error
+  }
+}
+
+/** What `step` comes to, and what is different after it. */
+const predict = (model: Model, { kind, which }: Step): string => {
+  const { now, invitations, standing } = model
+  const chosen = invitations[which]
+  const state = chosen && stateAt({ state: chosen.state, expires_at: chosen.expires }, now)
+  const settle = (to: InvitationState): string => {
+    if (state !== 'pending' && state !== to) return 'INVITATION_OVER'
+    chosen!.state = to
+    return 'ok'
+  }
+  const change = (from: Model['standing'], to: Model['standing']): string => {
+    if (standing !== from) return 'FORBIDDEN'
+    model.standing = to
+    return 'ok'
+  }
+  if (kind === 'invite') return standing === 'banned' ? 'FORBIDDEN' : 'ok'
+  if (kind === 'unban') return change('banned', 'outsider')
+  if (kind === 'kick') return change('member', 'outsider')
+  if (kind === 'ban') {
+    if (standing === 'banned') return 'FORBIDDEN'
+    model.standing = 'banned'
+    for (const each of invitations) if (each.state === 'pending') each.state = 'revoked'
+    return 'ok'
+  }
+  if (kind === 'wait') {
+    model.now += which * (INVITATION_MS / 2)
+    return 'ok'
+  }
+  if (!chosen) return 'NO_SUCH_INVITATION'
+  if (kind === 'decline') return settle('declined')
+  if (kind === 'revoke') return settle('revoked')
+  if (state === 'accepted') return standing === 'member' ? 'ok' : 'INVITATION_OVER'
+  if (state !== 'pending') return 'INVITATION_OVER'
+  chosen.state = 'accepted'
+  model.standing = 'member'
+  return 'ok'
+}
+
+const course = async (db: Db, steps: readonly Step[]): Promise<void> => {
+  const [ann, bob, guest] = await people(db, 'ann', 'bob', 'guest')
+  const room = await roomOf(db, ann, { admins: [bob] })
+  const model: Model = { now: Date.now(), standing: 'outsider', invitations: [] }
+  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
+
+  const sendInvitation = async (by: string): Promise<void> => {
+    const { now, standing, invitations } = model
+    const pending = invitations.find(({ state }) => state === 'pending')
+    const { invitations: sent } = await write(tx => invite(tx, room, by, [guest], { perHour: 1000, now }))
+    const holds = pending !== undefined && pending.expires > now
+    if ((sent.length === 0) !== (standing === 'member')) throw new Error('members are left out, and nobody else')
+    const [one] = sent
+    if (!one) return
+    if (holds !== (one.id === pending?.id)) throw new Error('one at a time')
+    if (holds) return
+    if (pending) pending.state = 'expired'
+    invitations.push({ id: one.id, state: 'pending', expires: now + INVITATION_MS })
+  }
+
+  for (const step of steps) {
+    const { kind, which, byAdmin } = step
+    const by = byAdmin ? bob : ann
+    const id = model.invitations[which]?.id ?? 'unknown'
+    const { now } = model
+    const expected = predict(model, step)
+    const found = await outcome(async () => {
+      if (kind === 'invite') return sendInvitation(by)
+      if (kind === 'accept') return write(tx => accept(tx, id, guest, now))
+      if (kind === 'decline') return write(tx => decline(tx, id, guest, now))
+      if (kind === 'revoke') return write(tx => revoke(tx, id, by, now))
+      if (kind === 'ban') return write(tx => ban(tx, room, by, guest))
+      if (kind === 'unban') return write(tx => unban(tx, room, by, guest))
+      if (kind === 'kick') return write(tx => kick(tx, room, by, guest))
+    })
+    if (found !== expected) throw new Error(`${kind}: ${found}, not ${expected}`)
+  }
+  const rows = await db.selectFrom('invitations').selectAll().where('room_id', '=', room).execute()
+  const states = new Map(rows.map(row => [row.id, stateAt(row, model.now)]))
+  for (const { id, state, expires } of model.invitations) {
+    const expected = stateAt({ state, expires_at: expires }, model.now)
+    if (states.get(id) !== expected) throw new Error(`${states.get(id)}, not ${expected}`)
+  }
+  if (rows.length !== model.invitations.length) throw new Error('an invitation too many')
+  if ((await standingOf(db, room, guest)) !== model.standing) throw new Error(`is not ${model.standing}`)
+  await rolesIn(db, room)
+}
 
 /** Who is told what. */
 const brief = (telling: readonly Telling[]): string[] =>
@@ -215,115 +328,3 @@ await testDatabases(t, async (t, { db }) => {
     t.pass()
   })
 })
-
-const kinds = ['invite', 'accept', 'decline', 'revoke', 'ban', 'unban', 'kick', 'wait'] as const
-const step = fc.record({
-  kind: fc.constantFrom(...kinds, 'invite', 'accept'),
-  /** Which of the invitations so far, and how long. */
-  which: fc.nat({ max: 3 }),
-  byAdmin: fc.boolean(),
-})
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
-
-/** One room and one guest. */
-interface Model {
-  now: number
-  standing: 'outsider' | 'member' | 'banned'
-  readonly invitations: { id: string; state: InvitationState; expires: number }[]
-}
-
-const outcome = async (work: () => Promise<unknown>): Promise<string> => {
-  try {
-    await work()
-    return 'ok'
-  } catch (error) {
-    if (error instanceof HoofbeatError) return error.code
-    throw error
-  }
-}
-
-/** What `step` comes to, and what is different after it. */
-const predict = (model: Model, { kind, which }: Step): string => {
-  const { now, invitations, standing } = model
-  const chosen = invitations[which]
-  const state = chosen && stateAt({ state: chosen.state, expires_at: chosen.expires }, now)
-  const settle = (to: InvitationState): string => {
-    if (state !== 'pending' && state !== to) return 'INVITATION_OVER'
-    chosen!.state = to
-    return 'ok'
-  }
-  const change = (from: Model['standing'], to: Model['standing']): string => {
-    if (standing !== from) return 'FORBIDDEN'
-    model.standing = to
-    return 'ok'
-  }
-  if (kind === 'invite') return standing === 'banned' ? 'FORBIDDEN' : 'ok'
-  if (kind === 'unban') return change('banned', 'outsider')
-  if (kind === 'kick') return change('member', 'outsider')
-  if (kind === 'ban') {
-    if (standing === 'banned') return 'FORBIDDEN'
-    model.standing = 'banned'
-    for (const each of invitations) if (each.state === 'pending') each.state = 'revoked'
-    return 'ok'
-  }
-  if (kind === 'wait') {
-    model.now += which * (INVITATION_MS / 2)
-    return 'ok'
-  }
-  if (!chosen) return 'NO_SUCH_INVITATION'
-  if (kind === 'decline') return settle('declined')
-  if (kind === 'revoke') return settle('revoked')
-  if (state === 'accepted') return standing === 'member' ? 'ok' : 'INVITATION_OVER'
-  if (state !== 'pending') return 'INVITATION_OVER'
-  chosen.state = 'accepted'
-  model.standing = 'member'
-  return 'ok'
-}
-
-const course = async (db: Db, steps: readonly Step[]): Promise<void> => {
-  const [ann, bob, guest] = await people(db, 'ann', 'bob', 'guest')
-  const room = await roomOf(db, ann, { admins: [bob] })
-  const model: Model = { now: Date.now(), standing: 'outsider', invitations: [] }
-  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
-
-  const sendInvitation = async (by: string): Promise<void> => {
-    const { now, standing, invitations } = model
-    const pending = invitations.find(({ state }) => state === 'pending')
-    const { invitations: sent } = await write(tx => invite(tx, room, by, [guest], { perHour: 1000, now }))
-    const holds = pending !== undefined && pending.expires > now
-    if ((sent.length === 0) !== (standing === 'member')) throw new Error('members are left out, and nobody else')
-    const [one] = sent
-    if (!one) return
-    if (holds !== (one.id === pending?.id)) throw new Error('one at a time')
-    if (holds) return
-    if (pending) pending.state = 'expired'
-    invitations.push({ id: one.id, state: 'pending', expires: now + INVITATION_MS })
-  }
-
-  for (const step of steps) {
-    const { kind, which, byAdmin } = step
-    const by = byAdmin ? bob : ann
-    const id = model.invitations[which]?.id ?? 'unknown'
-    const { now } = model
-    const expected = predict(model, step)
-    const found = await outcome(async () => {
-      if (kind === 'invite') return sendInvitation(by)
-      if (kind === 'accept') return write(tx => accept(tx, id, guest, now))
-      if (kind === 'decline') return write(tx => decline(tx, id, guest, now))
-      if (kind === 'revoke') return write(tx => revoke(tx, id, by, now))
-      if (kind === 'ban') return write(tx => ban(tx, room, by, guest))
-      if (kind === 'unban') return write(tx => unban(tx, room, by, guest))
-      if (kind === 'kick') return write(tx => kick(tx, room, by, guest))
-    })
-    if (found !== expected) throw new Error(`${kind}: ${found}, not ${expected}`)
-  }
-  const rows = await db.selectFrom('invitations').selectAll().where('room_id', '=', room).execute()
-  const states = new Map(rows.map(row => [row.id, stateAt(row, model.now)]))
-  for (const { id, state, expires } of model.invitations) {
-    const expected = stateAt({ state, expires_at: expires }, model.now)
-    if (states.get(id) !== expected) throw new Error(`${states.get(id)}, not ${expected}`)
-  }
-  if (rows.length !== model.invitations.length) throw new Error('an invitation too many')
-  if ((await standingOf(db, room, guest)) !== model.standing) throw new Error(`is not ${model.standing}`)
-  await rolesIn(db, room)
-}
