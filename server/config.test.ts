@@ -124,7 +124,17 @@ void t.test('choices: the default, each, and nothing else', async t => {
   }
 })
 
-const lists: Partial<Record<ConfigKey, { good: [text: string, read: string[]][]; bad: string[] }>> = {
+const lists: Partial<
+  Record<ConfigKey, { standard?: string[]; good: [text: string, read: string[]][]; bad: string[] }>
+> = {
+  ROLES: {
+    standard: ['bridge', 'product'],
+    good: [
+      ['bridge', ['bridge']],
+      ['product, bridge', ['product', 'bridge']],
+    ],
+    bad: ['worker', 'Bridge', 'bridge;product', 'bridge,page', ',', ' '],
+  },
   KAFKA_BROKERS: {
     good: [
       ['127.0.0.1:9092', ['127.0.0.1:9092']],
@@ -255,9 +265,9 @@ const texts: Partial<Record<ConfigKey, { standard?: string; good: string[]; bad:
 
 void t.test('lists and texts: the default, what is allowed, what is not', async t => {
   const defaults = readConfig({})
-  for (const [name, { good, bad }] of Object.entries(lists)) {
+  for (const [name, { standard, good, bad }] of Object.entries(lists)) {
     const key = name as ConfigKey
-    t.equal(defaults[key], undefined, key)
+    t.same(defaults[key], standard, key)
     for (const [text, items] of good) t.same(read(key, text), items)
     for (const value of bad) isRefused(t, key, value)
   }
@@ -352,6 +362,20 @@ void t.test('nodes that share a database share what sessions are signed with', a
   t.equal(refusal(env), 'SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
   t.match(readConfig({ ...env, SESSION_SECRET: 'x'.repeat(32) }), env)
   t.match(readConfig({ ACCESS: 'accounts' }), { ACCESS: 'accounts' })
+})
+
+void t.test('a process that does not do everything works on what can be shared', async t => {
+  const apart = { ACCESS: 'accounts', DATABASE_URL: 'postgres://127.0.0.1/chat', KAFKA_BROKERS: '127.0.0.1:9092' }
+  const secret = { SESSION_SECRET: 'x'.repeat(32) }
+  for (const ROLES of ['bridge', 'product', 'product, product']) {
+    t.same(readConfig({ ...apart, ...secret, ROLES }).ROLES, ROLES.split(', '))
+    const message = `ROLES="${ROLES.replace(' ', '')}" is not allowed with what is embedded: it takes DATABASE_URL and KAFKA_BROKERS`
+    for (const shared of ['DATABASE_URL', 'KAFKA_BROKERS']) {
+      t.equal(refusal({ ...apart, ...secret, ROLES, [shared]: '' }), message)
+    }
+  }
+  t.same(readConfig({ ROLES: 'bridge' }).ROLES, ['bridge'], 'a bridge needs no product')
+  t.equal(refusal({ ROLES: 'product' }), 'ROLES="product" is not allowed with ACCESS="open": it takes accounts')
 })
 
 void t.test('certificates for Kafka take TLS', async t => {

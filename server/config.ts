@@ -89,6 +89,9 @@ const readHost = (item: string): string | undefined => {
   if (!/^([a-z0-9.-]+|\[[0-9a-f:.]+\])$/i.test(item) || !URL.canParse(`http://${item}`)) return undefined
   return new URL(`http://${item}`).hostname
 }
+/** What a process does of what a node does. */
+const roles = ['bridge', 'product']
+
 const readRoomName = (item: string): string | undefined => (/^[A-Za-z0-9._\-/:]{1,120}$/.test(item) ? item : undefined)
 
 const MiB = 1024 * 1024
@@ -102,6 +105,11 @@ export const keys = {
   TLS_KEY: text('a PEM file'),
   LOG_LEVEL: { fallback: 'info', ...choice(['debug', 'info', 'warn', 'error', 'silent']) },
   DRAIN_SECONDS: integer(10, 0, 600, 'seconds'),
+
+  ROLES: {
+    fallback: roles.join(','),
+    ...list('bridge, product or both, separated by commas', item => roles.find(role => role === item)),
+  },
 
   DATA_DIR: { fallback: 'data', ...text('a folder') },
   KAFKA_BROKERS: list('host:port, several separated by commas', readBroker),
@@ -233,7 +241,21 @@ const checkTogether = (config: Config): void => {
   if (config.ACCESS === 'accounts' && config.DATABASE_URL !== undefined && config.SESSION_SECRET === undefined) {
     throw new ConfigError('SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
   }
+  const missing = roles.find(role => !config.ROLES.includes(role))
+  if (missing !== undefined) checkApart(config, missing)
   if (config.KAFKA_TLS === 'off' && (config.KAFKA_TLS_CA ?? config.KAFKA_TLS_CERT) !== undefined) {
     throw new ConfigError('KAFKA_TLS="off" is not allowed with KAFKA_TLS_CA or KAFKA_TLS_CERT: it takes on')
+  }
+}
+
+/** Processes that do not do everything work on the same log and database: what is embedded belongs to one process. */
+const checkApart = (config: Config, missing: string): void => {
+  const asked = `ROLES="${config.ROLES.join(',')}" is not allowed`
+  if (config.ACCESS !== 'accounts') {
+    if (missing === 'bridge') throw new ConfigError(`${asked} with ACCESS="${config.ACCESS}": it takes accounts`)
+    return
+  }
+  if (config.DATABASE_URL === undefined || config.KAFKA_BROKERS === undefined) {
+    throw new ConfigError(`${asked} with what is embedded: it takes DATABASE_URL and KAFKA_BROKERS`)
   }
 }

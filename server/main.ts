@@ -42,6 +42,7 @@ export interface Running {
 /** Starts a node: drivers, bridge, HTTP, listening. Rejects with what is wrong, having freed what it had opened. */
 export const start = async (config: Config, logger: Logger): Promise<Running> => {
   const tls = await readTls(config)
+  const bridges = config.ROLES.includes('bridge')
   const log = await openLog(config, logger)
   const signals = await openSignals(config, logger)
   const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
@@ -66,18 +67,20 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     // Of the product's rooms the first use makes the log, and nothing else.
     const bridge: Config = access.log ? { ...config, ROOMS: 'auto' } : config
     const node = new Node({ config: bridge, ...ports, ...access.people, meter: metrics.meter, logger, version })
-    await access.follow?.(node)
+    if (bridges) await access.follow?.(node)
     const checks = { log: (timeout: number) => log.check(timeout), [access.part]: access.check }
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
     const { meter } = metrics
     app.server.on('clientError', () => meter.add('refused', 1, 'http'))
-    await app.register(webSocketRoutes, { node, meter, maxPayload, mayConnect })
-    healthRoutes(app, { checks, draining: () => node.draining, logger })
+    if (bridges) await app.register(webSocketRoutes, { node, meter, maxPayload, mayConnect })
+    healthRoutes(app, { roles: config.ROLES, checks, draining: () => node.draining, logger })
     metrics.routes(app)
-    await access.serve?.(app)
-    pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
+    if (config.ROLES.includes('product')) {
+      await access.serve?.(app)
+      pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
+    }
     await app.listen({ host: config.HOST, port: config.PORT })
-    const stomp = config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
+    const stomp = !bridges || config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
     if (stomp) await listen(stomp, config.STOMP_PORT, config.HOST)
     const port = portOf(app.server)
     const renew = (renewed: Tls): void => {
@@ -300,7 +303,7 @@ const run = async (): Promise<void> => {
     if (stopping === undefined) stop('uncaught error')
   })
   logger.info(
-    { url: running.url, port: running.port, stompPort: running.stompPort, access: config.ACCESS },
+    { url: running.url, port: running.port, stompPort: running.stompPort, access: config.ACCESS, roles: config.ROLES },
     'listening',
   )
 }

@@ -75,11 +75,12 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     const onChange = rights.ended
     const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
     opened.push(accounts)
-    const sweep = sweepOutbox({ db, log, logger })
-    opened.push(sweep)
+    // Where only the bridge runs, nothing here writes what there would be to sweep.
+    const sweep = config.ROLES.includes('product') ? sweepOutbox({ db, log, logger }) : undefined
+    if (sweep) opened.push(sweep)
     const hint = (): void => {
       accounts.hint()
-      sweep.hint()
+      sweep?.hint()
     }
     // Before that no token is taken. A database that is away is not waited for longer.
     await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])

@@ -26,6 +26,7 @@ const setUp = async (t: Test) => {
   const app = fastify()
   app.addHook('onRequest', async () => void node.requests++)
   healthRoutes(app, {
+    roles,
     checks: { log: part('log'), keys: part('keys') },
     draining: () => node.draining,
     logger: { debug: log, info: log, warn: log, error: log },
@@ -40,7 +41,8 @@ const setUp = async (t: Test) => {
   }
   return { node, logged, ask }
 }
-const ready = { status: 200, body: { status: 'ready', checks: { log: 'ok', keys: 'ok' } } }
+const roles = ['bridge']
+const ready = { status: 200, body: { status: 'ready', roles, checks: { log: 'ok', keys: 'ok' } } }
 
 void t.test('live, whatever else is wrong', async t => {
   const { node, ask } = await setUp(t)
@@ -66,7 +68,7 @@ void t.test('not ready: which part, and why only in the log', async t => {
   const error = new Error('connect ECONNREFUSED 10.1.2.3:9092')
   node.broken.set('log', error)
   const checks = { log: 'the log cannot be reached', keys: 'ok' }
-  t.same(await ask('/health/ready'), { status: 503, body: { status: 'not ready', checks } })
+  t.same(await ask('/health/ready'), { status: 503, body: { status: 'not ready', roles, checks } })
   t.same(logged, [{ part: 'log', err: error, message: 'not ready' }])
   node.now += 1000
   t.equal((await ask('/health/ready')).status, 503)
@@ -117,7 +119,7 @@ void t.test('draining is told at once, and no part is asked', async t => {
   const { node, ask } = await setUp(t)
   t.same(await ask('/health/ready'), ready)
   node.draining = true
-  t.same(await ask('/health/ready'), { status: 503, body: { status: 'draining', checks: {} } })
+  t.same(await ask('/health/ready'), { status: 503, body: { status: 'draining', roles, checks: {} } })
   node.now += 10_000
   t.match(await ask('/health/ready'), { status: 503 })
   t.equal(node.asked.length, 2)

@@ -7,6 +7,8 @@ const CHECK_TIMEOUT = 800
 const KEPT = 1_000
 
 export interface HealthOptions {
+  /** What this process does. */
+  readonly roles: readonly string[]
   /** What the node needs, by the noun that an answer names it by: each rejects, within the timeout in ms, when it is away. */
   readonly checks: Readonly<Record<string, (timeout: number) => Promise<void>>>
   /** Whether the node is going away. */
@@ -24,7 +26,7 @@ interface Readiness {
 
 /**
  * `GET /health/live` answers 200 as long as the process turns; `GET /health/ready` 200 when new clients are welcome, and
- * 503 with the part that is missing otherwise. Why it is missing is in the log only.
+ * 503 with the part that is missing otherwise, both with the roles of the process. Why it is missing is in the log only.
  */
 export const healthRoutes = (app: FastifyInstance, options: HealthOptions): void => {
   const away = new Set<string>()
@@ -39,11 +41,11 @@ export const healthRoutes = (app: FastifyInstance, options: HealthOptions): void
     reply.headers(uncached)
     if (options.draining()) {
       reply.code(503)
-      return { status: 'draining', checks: {} }
+      return { status: 'draining', roles: options.roles, checks: {} }
     }
     const { ready, checks } = await readiness()
     if (!ready) reply.code(503)
-    return { status: ready ? 'ready' : 'not ready', checks }
+    return { status: ready ? 'ready' : 'not ready', roles: options.roles, checks }
   })
 }
 
