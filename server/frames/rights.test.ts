@@ -218,8 +218,11 @@ wire(t, '[S-72] what waits of the room is dropped, what waits of others is not',
   await witness.messages(100)
   await log.append('stays', [{ sender: OTHER, headers: new Map(), body: Buffer.from('of another room') }])
   await witness.next('MESSAGE')
+  const waiting = node.node.gauges().outboxBytes
+  t.ok(waiting > 700_000, `${waiting} bytes wait`)
   rights.end('r')
   t.equal(room(await witness.next('MESSAGE')), 'r')
+  t.ok(node.node.gauges().outboxBytes < waiting / 2, 'but for what is in the socket')
   probe.pause(false)
   await setImmediate()
   await log.append('stays', [{ sender: OTHER, headers: new Map(), body: Buffer.from('barrier') }])
