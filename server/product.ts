@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openAccounts } from './accounts/index.ts'
+import { openAccounts, type Change } from './accounts/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { sweepOutbox } from './database/outbox.ts'
@@ -16,7 +16,7 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
-import { forgetInRooms, logOfRooms, roomRights, roomsApi } from './rooms/index.ts'
+import { forgetInRooms, logOfRooms, roomRights, roomsApi, type RoomRights } from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
@@ -72,7 +72,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     })
     opened.push(people)
     const forget = [people.forget, forgetInRooms]
-    const onChange = rights.ended
+    const onChange = (change: Change): void => rights.ended(change)
     const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
     opened.push(accounts)
     // Where only the bridge runs, nothing here writes what there would be to sweep.

@@ -380,7 +380,7 @@ export class Connection implements FrameConnection {
   }
 
   /** The rooms that it is subscribed to. */
-  * #rooms(): Generator<RoomId> {
+  *#rooms(): Generator<RoomId> {
     for (const { destination } of this.subscriptions.values()) {
       const place = parseDestination(destination)
       if (place.kind === 'room') yield place.room

@@ -71,7 +71,10 @@ t.test('the MESSAGE frames of one destination are dropped, whatever their bodies
   await turn()
   t.equal(opened, 0)
   outbox.dropLine('destination:/topic/a\n')
-  t.equal(outbox.size, [...kept, answer].reduce((sum, { length }) => sum + length, 0))
+  t.equal(
+    outbox.size,
+    [...kept, answer].reduce((sum, { length }) => sum + length, 0),
+  )
   transport.full = false
   await turn()
   t.same(transport.writes, [Buffer.concat([...kept, answer]).toString()])

@@ -77,7 +77,9 @@ export const roomRights = ({ db, log, cached }: RoomRightsOptions): RoomRights =
       // Sessions are not the rooms' business.
       if (kind === 'session') return
       const what: AccessChange =
-        kind === 'block' ? { room: directId(user!, other!) } : { ...(user !== undefined && { user }), ...(room !== undefined && { room }) }
+        kind === 'block'
+          ? { room: directId(user!, other!) }
+          : { ...(user !== undefined && { user }), ...(room !== undefined && { room }) }
       for (const question of open) if (concerns(what, question)) question.stale = true
       known.forget(what)
     },

@@ -146,5 +146,6 @@ const demandQuota = async (tx: Tx, user: string, perHour: number, now: number): 
     where r.created_by = ${user} and r.visibility = 'direct' and r.created_at > ${at(now - HOUR)} and not exists (
       select from friendships f where f.state = 'accepted'
         and f.low_id = least(m.user_id, ${user}) and f.high_id = greatest(m.user_id, ${user}))`.execute(tx)
-  if (rows[0]!.strangers >= perHour) throw fail('QUOTA_REACHED', `${perHour} direct rooms with people who are no friends`)
+  if (rows[0]!.strangers >= perHour)
+    throw fail('QUOTA_REACHED', `${perHour} direct rooms with people who are no friends`)
 }

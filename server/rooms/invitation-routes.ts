@@ -6,7 +6,17 @@ import { accept, decline, invite, revoke } from './invitations.ts'
 import { joinByLink, makeLink, revokeLink } from './links.ts'
 import { invitationsTo, linksOf, myInvitations, readRoom } from './lists.ts'
 import { commit, type RouteParts } from './routes.ts'
-import { Id, InvitationSchema, invitationsShown, LinkSchema, linkShown, RoomParams, RoomSchema, roomShown, SomeUsers } from './schemas.ts'
+import {
+  Id,
+  InvitationSchema,
+  invitationsShown,
+  LinkSchema,
+  linkShown,
+  RoomParams,
+  RoomSchema,
+  roomShown,
+  SomeUsers,
+} from './schemas.ts'
 
 const Place = Type.Tuple([Type.Integer(), Type.String()])
 const minePages = new Paging('my-invitations', Place)
@@ -157,7 +167,9 @@ const links = (api: Api, parts: RouteParts): void => {
             Type.Integer({ minimum: 0, maximum: LAST_TIME, description: 'Epoch ms', examples: [1795251122000] }),
           ),
         }),
-        response: { 201: Type.Object({ link: LinkSchema, token: Type.String({ examples: ['q1Zb0m7Tj3x9vK4sR8wYcA'] }) }) },
+        response: {
+          201: Type.Object({ link: LinkSchema, token: Type.String({ examples: ['q1Zb0m7Tj3x9vK4sR8wYcA'] }) }),
+        },
       },
     },
     async ({ identity, params, body }, reply) => {

@@ -6,7 +6,7 @@ import { notify, readPair, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { addMember, holdUser } from './membership.ts'
 import { may } from './rights.ts'
-import { demand, hold, lockRow, standingOf, type Held, type Room } from './room.ts'
+import { hold, lockRow, standingOf, type Held, type Room } from './room.ts'
 import { invitationNews, settle, type Invitation, type InvitationState } from './settling.ts'
 
 /** How long an invitation holds, ms. */

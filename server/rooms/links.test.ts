@@ -54,10 +54,7 @@ await testDatabases(t, async (t, { db }) => {
       { revoked_at: now },
       'the first time counts',
     )
-    t.same(
-      links.map(link => linkStateAt(link, now)).toSorted(),
-      ['revoked', 'used up'],
-    )
+    t.same(links.map(link => linkStateAt(link, now)).toSorted(), ['revoked', 'used up'])
     t.same(
       (await linksOf(db, room, ann, { after: links[0]!.id, limit: 5 })).map(({ id }) => id),
       [links[1]!.id],

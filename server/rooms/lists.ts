@@ -100,9 +100,7 @@ export const membersOf = async (
     .selectFrom('members')
     .selectAll()
     .where('room_id', '=', id)
-    .$if(after !== undefined, query =>
-      query.where(sql<SqlBool>`(name_key, user_id) > (${after![0]}, ${after![1]})`),
-    )
+    .$if(after !== undefined, query => query.where(sql<SqlBool>`(name_key, user_id) > (${after![0]}, ${after![1]})`))
     .orderBy('name_key')
     .orderBy('user_id')
     .limit(limit + 1)

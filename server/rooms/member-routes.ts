@@ -5,7 +5,16 @@ import { join, kick, leave } from './coming-and-going.ts'
 import { bansOf, membersOf, readRoom } from './lists.ts'
 import { setRole } from './roles.ts'
 import { commit, type RouteParts } from './routes.ts'
-import { BanSchema, GivenRole, MemberParams, MemberSchema, peopleOf, RoomParams, RoomSchema, roomShown } from './schemas.ts'
+import {
+  BanSchema,
+  GivenRole,
+  MemberParams,
+  MemberSchema,
+  peopleOf,
+  RoomParams,
+  RoomSchema,
+  roomShown,
+} from './schemas.ts'
 
 const memberPages = new Paging('members', Type.Tuple([Type.String(), Type.String()]))
 const banPages = new Paging('bans', Type.String())
@@ -161,7 +170,8 @@ const bans = (api: Api, parts: RouteParts): void => {
       schema: {
         tags,
         summary: 'Ban somebody from a room',
-        description: 'A member or not: they neither read nor join until the ban is lifted, not by an invitation either.',
+        description:
+          'A member or not: they neither read nor join until the ban is lifted, not by an invitation either.',
         params: MemberParams,
         response: { 204: nothing('They are banned') },
       },

@@ -186,7 +186,7 @@ await testDatabases(t, async (t, { db }) => {
       [ann, bob, 'admin'],
       [ann, cem, 'member'],
     ] as const) {
-      await t.rejects(give(who, whom, role), { code: 'FORBIDDEN' }, `${role}`)
+      await t.rejects(give(who, whom, role), { code: 'FORBIDDEN' }, role)
     }
     await t.rejects(give(eve, bob, 'admin'), { code: 'NO_SUCH_ROOM' })
     t.same(await ended(db, room), [])
@@ -260,7 +260,10 @@ await testDatabases(t, async (t, { db }) => {
     const asMember = await roomOf(db, bob, { members: [ann] })
     const direct = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now }))
     await write(tx => invite(tx, withMembers, ann, [cem], { perHour: 9, now }))
-    await db.insertInto('bans').values({ room_id: await roomOf(db, bob), user_id: ann }).execute()
+    await db
+      .insertInto('bans')
+      .values({ room_id: await roomOf(db, bob), user_id: ann })
+      .execute()
     await write(tx => leaveEverything(tx, ann))
     const invited = await db.selectFrom('invitations').select('id').where('inviter_id', '=', ann).execute()
     const banned = await db.selectFrom('bans').select('room_id').where('user_id', '=', ann).execute()

@@ -172,36 +172,43 @@ void t.test('an account ends while its holder joins, is kicked, and its room is 
   })
 })
 
-void t.test('a room is deleted while somebody sends: what was acknowledged was durable, and nothing is left', async t => {
-  const { port: log, close } = await openLevelLog({
-    folder: await scratch(t),
-    roomsMax: 1000,
-    idempotencyWindow: 1000,
-    logger: silent,
-  })
-  t.teardown(close)
-  const [ann] = await people(db, 'ann')
-  const rooms = [logOfRooms(db, log), logOfRooms(other, log)]
-  const record = { sender: ann, headers: new Map(), body: Buffer.from('x') }
-  const deleted: string[] = []
-  await rounds(async () => {
-    const room = await roomOf(db, ann)
-    const send = (node: 0 | 1) => async () => {
-      // As the bridge does: make the log where there is none, then write.
-      await rooms[node]!.create([room])
-      await rooms[node]!.append(room, [record])
+void t.test(
+  'a room is deleted while somebody sends: what was acknowledged was durable, and nothing is left',
+  async t => {
+    const { port: log, close } = await openLevelLog({
+      folder: await scratch(t),
+      roomsMax: 1000,
+      idempotencyWindow: 1000,
+      logger: silent,
+    })
+    t.teardown(close)
+    const [ann] = await people(db, 'ann')
+    const rooms = [logOfRooms(db, log), logOfRooms(other, log)]
+    const record = { sender: ann, headers: new Map(), body: Buffer.from('x') }
+    const deleted: string[] = []
+    await rounds(async () => {
+      const room = await roomOf(db, ann)
+      const send = (node: 0 | 1) => async () => {
+        // As the bridge does: make the log where there is none, then write.
+        await rooms[node]!.create([room])
+        await rooms[node]!.append(room, [record])
+      }
+      const results = await atOnce(
+        send(0),
+        write(tx => deleteRoom(tx, room, ann)),
+        send(1),
+      )
+      t.equal(results[1], 'ok')
+      for (const sent of [results[0], results[2]]) t.match(sent, /^(ok|NO_SUCH_ROOM)$/)
+      deleted.push(room)
+    })
+    const sweep = sweepOutbox({ db, log, logger: silent, every: 10 })
+    for (const room of deleted) while ((await told(db, room)).length > 0) sweep.hint()
+    await sweep.close()
+    for (const room of deleted) {
+      await t.rejects(log.bounds(room), { code: 'NO_SUCH_ROOM' })
+      await t.rejects(rooms[1]!.create([room]), { code: 'NO_SUCH_ROOM' })
+      await t.rejects(log.bounds(room), { code: 'NO_SUCH_ROOM' }, 'nobody brings it back')
     }
-    const results = await atOnce(send(0), write(tx => deleteRoom(tx, room, ann)), send(1))
-    t.equal(results[1], 'ok')
-    for (const sent of [results[0], results[2]]) t.match(sent, /^(ok|NO_SUCH_ROOM)$/)
-    deleted.push(room)
-  })
-  const sweep = sweepOutbox({ db, log, logger: silent, every: 10 })
-  for (const room of deleted) while ((await told(db, room)).length > 0) sweep.hint()
-  await sweep.close()
-  for (const room of deleted) {
-    await t.rejects(log.bounds(room), { code: 'NO_SUCH_ROOM' })
-    await t.rejects(rooms[1]!.create([room]), { code: 'NO_SUCH_ROOM' })
-    await t.rejects(log.bounds(room), { code: 'NO_SUCH_ROOM' }, 'nobody brings it back')
-  }
-})
+  },
+)

@@ -46,7 +46,9 @@ await testDatabases(t, async (t, { db }) => {
       ]),
     )
     t.same(await rolesIn(db, room.id), { [ann]: 'owner' })
-    const unknown = write(tx => createRoom(tx, ann, { name: 'no', visibility: 'private', invite: ['nobody'] }, limits()))
+    const unknown = write(tx =>
+      createRoom(tx, ann, { name: 'no', visibility: 'private', invite: ['nobody'] }, limits()),
+    )
     await t.rejects(unknown, { code: 'NO_SUCH_USER' })
     t.equal((await myRooms(db, ann, all)).length, 1, 'then there is no room')
   })
@@ -69,9 +71,7 @@ await testDatabases(t, async (t, { db }) => {
   await t.test('the cap: from 1 to ROOM_MAX_MEMBERS', async t => {
     const [ann] = await people(db, 'ann')
     const make = (maxMembers: number | undefined, mostMembers = MOST) =>
-      write(tx =>
-        createRoom(tx, ann, { name: 'n', visibility: 'public', maxMembers }, { ...limits(), mostMembers }),
-      )
+      write(tx => createRoom(tx, ann, { name: 'n', visibility: 'public', maxMembers }, { ...limits(), mostMembers }))
     for (const maxMembers of [0, 201]) await t.rejects(make(maxMembers, 200), { code: 'BAD_REQUEST' })
     for (const maxMembers of [1, 200]) t.equal((await make(maxMembers, 200)).room.max_members, maxMembers)
     t.equal((await make(undefined, 50)).room.max_members, 50)
@@ -81,9 +81,7 @@ await testDatabases(t, async (t, { db }) => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const now = Date.now()
     const make = (user: string, time: number) =>
-      write(tx =>
-        createRoom(tx, user, { name: 'n', visibility: 'public' }, { ...limits(time), roomsPerHour: 2 }),
-      )
+      write(tx => createRoom(tx, user, { name: 'n', visibility: 'public' }, { ...limits(time), roomsPerHour: 2 }))
     await make(ann, now - HOUR + 1000)
     await make(ann, now)
     await t.rejects(make(ann, now), { code: 'TOO_MANY_ROOMS' })
@@ -225,7 +223,11 @@ await testDatabases(t, async (t, { db }) => {
     // Two share a time.
     const times = [3, 1, 2, 2, 4].map(n => base + n * 1000)
     for (const [i, id] of rooms.entries()) {
-      await db.updateTable('rooms').set({ last_message_at: at(times[i]!) }).where('id', '=', id).execute()
+      await db
+        .updateTable('rooms')
+        .set({ last_message_at: at(times[i]!) })
+        .where('id', '=', id)
+        .execute()
     }
     const order = [rooms[4], rooms[0], ...[rooms[2]!, rooms[3]!].toSorted().toReversed(), rooms[1]]
     t.same(

@@ -53,7 +53,9 @@ await testDatabases(t, async (t, { db }) => {
     t.same(heard, ['notification', 'invitation'])
     t.equal((await ask(bob, 'GET', `/rooms/${id}`)).body['code'], 'NO_SUCH_ROOM')
     const { body: waiting } = await ask(bob, 'GET', '/invitations')
-    t.match(items(waiting), [{ room: { id, name: 'Riders', about: 'horses' }, inviter: { id: ann }, invitee: { id: bob } }])
+    t.match(items(waiting), [
+      { room: { id, name: 'Riders', about: 'horses' }, inviter: { id: ann }, invitee: { id: bob } },
+    ])
     const accepted = await ask(bob, 'POST', `/invitations/${items(waiting)[0]!['id'] as string}/accept`)
     t.match(accepted, { status: 200, body: { id, role: 'member', memberCount: 2 } })
     const changes = { name: 'Racers', about: '', visibility: 'public', maxMembers: 50 }
@@ -156,12 +158,18 @@ await testDatabases(t, async (t, { db }) => {
     const { token, link } = made.body as { token: string; link: { id: string } }
     const plain = await ask(ann, 'POST', `/rooms/${room}/links`, { body: {} })
     t.notOk('maxUses' in (plain.body['link'] as Body))
-    t.match(await ask(bob, 'POST', '/links/join', { body: { token } }), { status: 200, body: { id: room, role: 'member' } })
+    t.match(await ask(bob, 'POST', '/links/join', { body: { token } }), {
+      status: 200,
+      body: { id: room, role: 'member' },
+    })
     t.equal((await ask(cem, 'POST', '/links/join', { body: { token } })).body['code'], 'INVITATION_OVER')
     t.equal((await ask(cem, 'POST', '/links/join', { body: { token: 'x' } })).body['code'], 'NO_SUCH_INVITATION')
     const listed = await ask(ann, 'GET', `/rooms/${room}/links`)
     t.notOk(JSON.stringify(listed).includes(token))
-    t.match(items(listed.body).find(({ id }) => id === link.id), { state: 'used up', uses: 1 })
+    t.match(
+      items(listed.body).find(({ id }) => id === link.id),
+      { state: 'used up', uses: 1 },
+    )
     t.equal((await ask(ann, 'DELETE', `/rooms/${room}/links/${link.id}`)).status, 204)
   })
 
@@ -195,7 +203,10 @@ await testDatabases(t, async (t, { db }) => {
       body: { code: 'QUOTA_REACHED' },
     })
     t.equal((await ask(ann, 'POST', '/direct-rooms', { body: { user: bob } })).status, 201)
-    t.match(await ask(ann, 'POST', '/direct-rooms', { body: { user: cem } }), { status: 429, body: { code: 'QUOTA_REACHED' } })
+    t.match(await ask(ann, 'POST', '/direct-rooms', { body: { user: cem } }), {
+      status: 429,
+      body: { code: 'QUOTA_REACHED' },
+    })
   })
 
   await t.test('every standing × every act, as the table of rights has it', async t => {

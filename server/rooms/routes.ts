@@ -7,7 +7,18 @@ import type { Signals } from '../ports/signals.ts'
 import { createRoom, openDirect, type CreateOptions } from './create.ts'
 import { myRooms, publicRooms, readRoom } from './lists.ts'
 import { deleteRoom } from './removal.ts'
-import { Id, NewAbout, NewCap, NewName, OpenVisibility, RoomParams, RoomSchema, roomShown, roomsShown, SomeUsers } from './schemas.ts'
+import {
+  Id,
+  NewAbout,
+  NewCap,
+  NewName,
+  OpenVisibility,
+  RoomParams,
+  RoomSchema,
+  roomShown,
+  roomsShown,
+  SomeUsers,
+} from './schemas.ts'
 import { changeRoom } from './settings.ts'
 
 export interface RouteParts {

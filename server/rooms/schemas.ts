@@ -18,13 +18,25 @@ export const OpenVisibility = oneOf(
   ['private', 'public'],
   '`public`: anyone who is signed in and not banned reads and joins; `private`: members alone',
 )
-export const GivenRole = oneOf(['admin', 'member', 'owner'], '`owner` hands the room on: whoever had it becomes an admin')
+export const GivenRole = oneOf(
+  ['admin', 'member', 'owner'],
+  '`owner` hands the room on: whoever had it becomes an admin',
+)
 const Role = oneOf(['member', 'admin', 'owner'], 'Left out where you are no member')
 
 /** Longer than any that is taken: what is wrong with one is said better by the rules of names. */
 export const NewName = Type.String({ maxLength: 400, description: 'Up to 80 characters', examples: ['Riders'] })
-export const NewAbout = Type.String({ maxLength: 2000, description: 'Up to 500 characters', examples: ['All about horses'] })
-export const NewCap = Type.Integer({ minimum: 1, maximum: 50_000, description: 'Members that it takes', examples: [100] })
+export const NewAbout = Type.String({
+  maxLength: 2000,
+  description: 'Up to 500 characters',
+  examples: ['All about horses'],
+})
+export const NewCap = Type.Integer({
+  minimum: 1,
+  maximum: 50_000,
+  description: 'Members that it takes',
+  examples: [100],
+})
 export const SomeUsers = Type.Array(Id, { maxItems: 100, description: 'Users, by their ids' })
 
 export const RoomSchema = Type.Object({
@@ -42,7 +54,10 @@ export const RoomSchema = Type.Object({
 type ShownRoom = Static<typeof RoomSchema>
 
 /** How rooms are shown, with the people of direct ones. */
-export const roomsShown = async (db: Db | Tx, rooms: readonly ListedRoom[]): Promise<(room: ListedRoom) => ShownRoom> => {
+export const roomsShown = async (
+  db: Db | Tx,
+  rooms: readonly ListedRoom[],
+): Promise<(room: ListedRoom) => ShownRoom> => {
   const people = await readPeople(
     db,
     rooms.flatMap(({ other }) => other ?? []),
@@ -64,7 +79,8 @@ export const roomsShown = async (db: Db | Tx, rooms: readonly ListedRoom[]): Pro
   }
 }
 
-export const roomShown = async (db: Db | Tx, room: ListedRoom): Promise<ShownRoom> => (await roomsShown(db, [room]))(room)
+export const roomShown = async (db: Db | Tx, room: ListedRoom): Promise<ShownRoom> =>
+  (await roomsShown(db, [room]))(room)
 
 export const MemberSchema = Type.Object({
   person: PersonSchema,
