@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
 /** Where the server of `make dev` listens. */
-const server = `ws://127.0.0.1:${process.env['PORT'] || 8080}`
+const server = `127.0.0.1:${process.env['PORT'] || 8080}`
 
 export default defineConfig({
   plugins: [react()],
@@ -12,6 +12,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { '/ws': { target: server, ws: true, changeOrigin: true, rewriteWsOrigin: true } },
+    proxy: {
+      '/ws': { target: `ws://${server}`, ws: true, changeOrigin: true, rewriteWsOrigin: true },
+      '^/(access$|api/)': { target: `http://${server}`, headers: { origin: `http://${server}` }, changeOrigin: true },
+    },
   },
 })

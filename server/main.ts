@@ -77,7 +77,7 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     metrics.routes(app)
     if (config.ROLES.includes('product')) {
       await access.serve?.(app)
-      pageRoutes(app, { root: join(import.meta.dirname, '../client/dist') })
+      pageRoutes(app, { root: join(import.meta.dirname, '../client/dist'), access: config.ACCESS })
     }
     await app.listen({ host: config.HOST, port: config.PORT })
     const stomp = !bridges || config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)

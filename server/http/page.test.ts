@@ -17,7 +17,7 @@ const setUp = async (t: Test) => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
   const root = join(folder, 'dist')
   const app = buildHttp({ config: {}, logger: pino({ level: 'silent' }) })
-  pageRoutes(app, { root })
+  pageRoutes(app, { root, access: 'accounts' })
   app.get('/health/live', async () => 'live')
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
@@ -141,4 +141,12 @@ void t.test('a page that is not built says how to build it, and is there when it
   t.equal((await fetch(`${url}/health/live`)).status, 200)
   await build()
   t.equal((await fetch(url)).status, 200)
+})
+
+t.test('the page is told by which door people come in', async t => {
+  const { ask } = await setUp(t)
+  const { status, headers, body } = await ask('/access')
+  t.equal(status, 200)
+  t.equal(headers['cache-control'], 'no-store')
+  t.same(JSON.parse(body), { access: 'accounts' })
 })
