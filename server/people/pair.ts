@@ -48,7 +48,7 @@ const acts: Readonly<Record<Act, (pair: Pair) => Partial<Pair>>> = {
     return { standing: 'none' }
   },
   remove: ({ standing }) => (standing === 'friends' ? { standing: 'none' } : {}),
-  block: () => ({ standing: 'none', blocking: true }),
+  block: ({ blocking }) => (blocking ? {} : { standing: 'none', blocking: true }),
   // What they asked meanwhile has not been seen, and is not to come up now.
   unblock: ({ standing, blocking }) => ({
     standing: blocking && standing === 'asked' ? 'none' : standing,

@@ -131,7 +131,7 @@ void t.test('when the second half of a line cannot be had the first one is let g
   await operate(redis, 'CONFIG', 'SET', 'maxclients', '1')
   const { driver, lines, logged } = opened(t, redis.url)
   await logged(LOST)
-  t.match(lines[0], /max number of clients|ended|closed/)
+  t.ok(lines.every(line => line.startsWith(LOST)))
   await t.rejects(driver.check(100), { code: 'PRESENCE_UNAVAILABLE' })
 })
 

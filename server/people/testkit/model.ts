@@ -66,6 +66,7 @@ export class Model {
         this.friends = false
         return
       case 'block':
+        if (this.blocks[me]) return
         this.friends = false
         this.asks.fill(false)
         this.blocks[me] = true
