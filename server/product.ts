@@ -16,7 +16,7 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
-import { forgetInRooms, logOfRooms, roomRights, roomsApi, type RoomRights } from './rooms/index.ts'
+import { forgetInRooms, logOfRooms, roomRights, roomsApi } from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
