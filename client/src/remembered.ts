@@ -33,10 +33,14 @@ const MOST_ROOMS = 20
 export class Remembered {
   readonly lasting: Storage
   readonly #tab: Storage
+  /** What the names of all items that concern rooms begin with. */
+  readonly #own: string
 
-  constructor(lasting: Storage, tab: Storage) {
+  /** `user`: whose rooms they are, where several people who use one browser are told apart. */
+  constructor(lasting: Storage, tab: Storage, user?: string) {
     this.lasting = lasting
     this.#tab = tab
+    this.#own = user === undefined ? 'hoofbeat' : `hoofbeat/${user}`
   }
 
   /** The account that this tab goes on with. A token is remembered by the tab alone. */
@@ -77,26 +81,26 @@ export class Remembered {
 
   /** The newest message of a room that was seen. */
   mark(room: RoomId): string | undefined {
-    return this.lasting.getItem(`hoofbeat/seen/${room}`) ?? undefined
+    return this.lasting.getItem(`${this.#own}/seen/${room}`) ?? undefined
   }
 
   setMark(room: RoomId, id: string): void {
-    set(this.lasting, `hoofbeat/seen/${room}`, id)
+    set(this.lasting, `${this.#own}/seen/${room}`, id)
   }
 
   /** A room that was left. */
   forget(room: RoomId): void {
-    this.lasting.removeItem(`hoofbeat/seen/${room}`)
-    this.#tab.removeItem(`hoofbeat/draft/${room}`)
+    this.lasting.removeItem(`${this.#own}/seen/${room}`)
+    this.#tab.removeItem(`${this.#own}/draft/${room}`)
   }
 
   draft(room: RoomId): string {
-    return this.#tab.getItem(`hoofbeat/draft/${room}`) ?? ''
+    return this.#tab.getItem(`${this.#own}/draft/${room}`) ?? ''
   }
 
   keepDraft(room: RoomId, draft: string): void {
-    if (draft === '') this.#tab.removeItem(`hoofbeat/draft/${room}`)
-    else set(this.#tab, `hoofbeat/draft/${room}`, draft)
+    if (draft === '') this.#tab.removeItem(`${this.#own}/draft/${room}`)
+    else set(this.#tab, `${this.#own}/draft/${room}`, draft)
   }
 }
 

@@ -1,6 +1,8 @@
 import { type ConnectionState, Lifeline, type LifelineOptions } from './lifeline.ts'
-import type { Connection, Credentials } from './connection.ts'
+import { ALONE, type Company, CompanyIn } from './company.ts'
+import { type Connection, type Credentials, fromJson, type Signal } from './connection.ts'
 import type { Message, Outgoing, RoomId } from './message.ts'
+import { Presence } from './presence.ts'
 import { Room, type RoomView } from './room.ts'
 import { sizeOf, type Store, Unsent } from './unsent.ts'
 import { type Cause, type End, judge, type Verdict } from './verdict.ts'
@@ -13,6 +15,15 @@ export interface ChatOptions extends LifelineOptions {
   /** How many of a room's messages to keep, the newest. */
   readonly keep?: number
 }
+
+/** What happened that no view shows. */
+export type ChatEvent =
+  /** What concerns the user. `body` is as the server says it. */
+  | { readonly is: 'event'; readonly type: string; readonly body: unknown }
+  /** The server says something of a room, in the room. */
+  | { readonly is: 'system'; readonly room: RoomId }
+  /** It is online, for the first time or again: what was told meanwhile was missed. */
+  | { readonly is: 'online' }
 
 /** How long changes are gathered before those who watch are told, ms: about one frame of a screen. */
 const GATHER = 16
@@ -29,6 +40,10 @@ export class Chat {
   readonly #unsent: Unsent
   readonly #keep: number
   readonly #watchers = new Set<() => void>()
+  readonly #listeners = new Set<(event: ChatEvent) => void>()
+  readonly #company = new Map<RoomId, CompanyIn>()
+  /** Who is there. */
+  readonly presence = new Presence()
   #user: string
   #gathering: ReturnType<typeof setTimeout> | undefined
 
@@ -40,6 +55,8 @@ export class Chat {
       connected: connection => this.#connected(connection),
       message: (room, message, headers) => this.#message(room, message, headers),
       receipt: (cause, headers) => this.#receipt(cause, headers),
+      signal: (room, signal) => this.#signal(room, signal),
+      event: (type, body) => this.#event(type, body),
       ended: end => this.#ended(end),
       changed: () => this.#changed(),
     })
@@ -71,6 +88,17 @@ export class Chat {
     return this.#rooms.get(id)?.view(this.#unsent.inRoom(id))
   }
 
+  /** Calls `listener` at once with each event. Answers how to end that. */
+  readonly onEvent = (listener: (event: ChatEvent) => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Who else is in a room that is listened to. Immutable; the same object until it changes. */
+  company(id: RoomId): Company {
+    return this.#company.get(id)?.view ?? ALONE
+  }
+
   start(): void {
     this.#lifeline.start()
   }
@@ -98,6 +126,7 @@ export class Chat {
     const room = known ?? new Room(id, this.#keep)
     this.#rooms.set(id, room)
     this.#lifeline.connection?.join(id, room.resumeHeaders())
+    if (known && this.#company.has(id)) this.#lifeline.connection?.listen(id)
     this.#changed()
   }
 
@@ -109,10 +138,37 @@ export class Chat {
     this.#changed()
   }
 
+  /** Hears what is fleeting in a room that was joined, until what it answers is called. */
+  listen(id: RoomId): () => void {
+    const company = new CompanyIn(() => this.#changed())
+    this.#company.get(id)?.end()
+    if (!this.#company.has(id) && !this.#rooms.get(id)?.refused) this.#lifeline.connection?.listen(id)
+    this.#company.set(id, company)
+    return () => {
+      company.end()
+      if (this.#company.get(id) !== company) return
+      this.#company.delete(id)
+      if (!this.#rooms.get(id)?.refused) this.#lifeline.connection?.unlisten(id)
+    }
+  }
+
+  /** Tells the others in a room that one is writing, now and then, where it is listened to. */
+  sayTyping(id: RoomId): void {
+    const { connection } = this.#lifeline
+    if (connection && this.#company.get(id)?.mayType()) connection.signal(id, 'typing', '')
+  }
+
+  /** Tells the others in a room, where it is listened to, up to which message one has read. */
+  sayRead(id: RoomId, message: string): void {
+    const { connection } = this.#lifeline
+    if (connection && this.#company.get(id)?.mayRead(message)) connection.signal(id, 'read', message)
+  }
+
   /** Sends `text` to a room, now or when there is a connection. */
   send(room: RoomId, text: string): void {
     const message = this.#unsent.add(room, text)
     if (!message.failed) this.#put(message)
+    this.#company.get(room)?.sent()
     this.#changed()
   }
 
@@ -140,7 +196,9 @@ export class Chat {
     const { state } = this.#lifeline
     if (state.is === 'online' && state.user !== '') this.#user = state.user
     for (const room of this.#rooms.values()) if (!room.refused) connection.join(room.id, room.resumeHeaders())
+    for (const id of this.#company.keys()) if (this.#rooms.get(id)?.refused === false) connection.listen(id)
     for (const message of this.#unsent.waiting()) this.#put(message)
+    this.#tell({ is: 'online' })
   }
 
   #message(id: RoomId, message: Message, headers: Readonly<Record<string, string>>): void {
@@ -148,7 +206,37 @@ export class Chat {
     const own = message.sender === this.#user ? this.#unsent.inRoom(id) : []
     const settled = room?.receive(message, headers, own)
     if (settled) this.#unsent.remove(settled.key)
+    this.#company.get(id)?.wrote(message.sender)
+    if (message.type === 'system') this.#tell({ is: 'system', room: id })
     this.#changed()
+  }
+
+  #signal(id: RoomId, signal: Signal): void {
+    if (signal.type === 'presence') {
+      this.presence.take(fromJson(signal.body))
+      this.#changed()
+    } else if (signal.sender !== this.#user) this.#company.get(id)?.take(signal)
+  }
+
+  #event(type: string, body: unknown): void {
+    if (type === 'presence') this.presence.take(body)
+    if (type === 'removed' && typeof body === 'object' && body !== null && 'room' in body) this.#removed(body.room)
+    this.#tell({ is: 'event', type, body })
+    this.#changed()
+  }
+
+  /** The right to a room has ended, and with it the subscriptions: their ids are given back. */
+  #removed(id: unknown): void {
+    const room = typeof id === 'string' ? this.#rooms.get(id) : undefined
+    if (!room || room.refused) return
+    const { connection } = this.#lifeline
+    connection?.leave(room.id)
+    if (this.#company.has(room.id)) connection?.unlisten(room.id)
+    room.refuse(REMOVED)
+  }
+
+  #tell(event: ChatEvent): void {
+    for (const listener of this.#listeners) listener(event)
   }
 
   #receipt(cause: Cause, headers: Readonly<Record<string, string>>): void {
@@ -182,4 +270,5 @@ export class Chat {
   }
 }
 
+const REMOVED = { code: 'REMOVED', message: 'the right to this room has ended', advice: '' }
 const TOO_LARGE = { code: 'FRAME_TOO_LARGE', message: 'the message is larger than the server takes', advice: '' }

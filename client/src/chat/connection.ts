@@ -7,6 +7,21 @@ export type Credentials = { readonly login: string } | { readonly token: string 
 
 type Headers = Readonly<Record<string, string>>
 
+/** What somebody (`sender`), or the server itself, says fleetingly in a room. */
+export interface Signal {
+  readonly type: string
+  readonly sender?: string
+  readonly body: string
+}
+
+export interface ConnectionOptions {
+  /** `ws://` or `wss://`, with path. */
+  readonly url: string
+  readonly credentials: Credentials
+  /** Subscribe to what concerns the user. */
+  readonly events?: boolean
+}
+
 /** What a connection tells. After `ended`, which comes exactly once, nothing more. */
 export interface ConnectionEvents {
   connected(user: string): void
@@ -14,6 +29,10 @@ export interface ConnectionEvents {
   receipt(cause: Cause, headers: Headers): void
   /** What concerns this connection, from `/user/queue/session`: `type` says what. */
   notice(headers: Headers): void
+  /** What is fleeting in a room, from `/signal/<room>`. */
+  signal(room: RoomId, signal: Signal): void
+  /** What concerns the user, from `/user/queue/events`: `body` is what its JSON says. */
+  event(type: string, body: unknown): void
   ended(end: End): void
 }
 
@@ -24,14 +43,16 @@ const PATIENCE = 15_000
 export class Connection {
   readonly #client: Client
   readonly #events: ConnectionEvents
+  readonly #withEvents: boolean
   readonly #unanswered = new Map<string, Cause>()
   #receipts = 0
   #connected = false
   #error: IFrame | undefined
   #timer: ReturnType<typeof setTimeout>
 
-  constructor(url: string, credentials: Credentials, events: ConnectionEvents) {
+  constructor({ url, credentials, events: withEvents = false }: ConnectionOptions, events: ConnectionEvents) {
     this.#events = events
+    this.#withEvents = withEvents
     this.#client = new Client({
       brokerURL: url,
       connectHeaders: 'token' in credentials ? bearer(credentials.token) : { login: credentials.login },
@@ -64,6 +85,26 @@ export class Connection {
 
   leave(room: RoomId): void {
     this.#client.unsubscribe(subscriptionOf(room))
+  }
+
+  /** Hears what is fleeting in a room, until `unlisten`. */
+  listen(room: RoomId): void {
+    const receipt = this.#await({ kind: 'listen', room })
+    const hear = ({ headers, body }: IMessage): void => {
+      const { type = '', sender } = headers
+      this.#events.signal(room, { type, body, ...(sender === undefined ? {} : { sender }) })
+    }
+    this.#client.subscribe(`/signal/${room}`, hear, { id: signalsOf(room), receipt })
+  }
+
+  unlisten(room: RoomId): void {
+    this.#client.unsubscribe(signalsOf(room))
+  }
+
+  /** Says something fleeting: `typing`, or `read` with a message-id. Nobody answers. */
+  signal(room: RoomId, type: string, body: string): void {
+    const headers = { type, 'content-type': 'text/plain;charset=utf-8' }
+    this.#client.publish({ destination: `/signal/${room}`, headers, body })
   }
 
   send(room: RoomId, key: string, body: string, bytes: number): void {
@@ -104,6 +145,11 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#connected = true
     this.#client.subscribe('/user/queue/session', message => this.#events.notice(message.headers), { id: 'session' })
+    if (this.#withEvents) {
+      const hear = (message: IMessage): void =>
+        this.#events.event(message.headers['type'] ?? '', fromJson(message.body))
+      this.#client.subscribe('/user/queue/events', hear, { id: 'events' })
+    }
     this.#events.connected(headers['user-name'] ?? '')
   }
 
@@ -125,6 +171,17 @@ export class Connection {
 
 const subscriptionOf = (room: RoomId): string => `room/${room}`
 
+const signalsOf = (room: RoomId): string => `signal/${room}`
+
+/** What JSON says; undefined where it is none. */
+export const fromJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 const bearer = (token: string): { Authorization: string } => ({ Authorization: `Bearer ${token}` })
 
 const toMessage = ({ headers, body }: IMessage): Message => ({
@@ -133,6 +190,7 @@ const toMessage = ({ headers, body }: IMessage): Message => ({
   time: Number(headers['timestamp']) || Date.now(),
   body,
   ...(headers['content-type'] ? { contentType: headers['content-type'] } : {}),
+  ...(headers['type'] ? { type: headers['type'] } : {}),
 })
 
 const fromError = ({ headers, body }: IFrame, unanswered: ReadonlyMap<string, Cause>): Partial<End> => {

@@ -1,5 +1,6 @@
-export { Chat, type ChatOptions } from './chat.ts'
-export type { Credentials } from './connection.ts'
+export { Chat, type ChatEvent, type ChatOptions } from './chat.ts'
+export { ALONE, type Company } from './company.ts'
+export { type Credentials, fromJson } from './connection.ts'
 export type { ConnectionState } from './lifeline.ts'
 export { isRoomId, type Message, type Outgoing, type Problem, type RoomId } from './message.ts'
 export type { RoomView } from './room.ts'

@@ -1,6 +1,7 @@
 import { backOff } from './back-off.ts'
-import { Connection, type ConnectionEvents, type Credentials } from './connection.ts'
+import { Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts'
 import type { Problem } from './message.ts'
+import type { Credentials } from './connection.ts'
 import type { End, Verdict } from './verdict.ts'
 
 /** What the connection is doing, and what it will do next. Immutable. */
@@ -14,10 +15,12 @@ export type ConnectionState =
   /** It does not try again before `signIn`. */
   | { readonly is: 'refused'; readonly problem: Problem }
 
-export interface LifelineOptions {
-  /** `ws://` or `wss://`, with path. */
-  readonly url: string
-  readonly credentials: Credentials
+export interface LifelineOptions extends ConnectionOptions {
+  /**
+   * Asked for a token before each connection, where the last one may have ended meanwhile; `refused` is one that the server
+   * did not take. While it rejects it is asked again, after a while that grows.
+   */
+  readonly freshen?: (refused: string | undefined) => Promise<string>
   /** Asked for a new token when the present one is about to expire; undefined: let it expire. */
   readonly renew?: () => Promise<string | undefined>
 }
@@ -30,6 +33,9 @@ export interface LifelineEvents extends Omit<ConnectionEvents, 'connected' | 'no
   changed(): void
 }
 
+/** What a new token may help against. */
+const RENEWABLE = new Set(['BAD_CREDENTIALS', 'TOKEN_EXPIRED', 'SESSION_ENDED'])
+
 /** A connection that has lasted this long, ms, was a good one: after it, the back-off begins anew. */
 const GOOD_AFTER = 10_000
 
@@ -41,6 +47,9 @@ export class Lifeline {
   #state: ConnectionState = { is: 'idle' }
   #connection: Connection | undefined
   #attempt = 0
+  /** Counts what was begun, so that what comes too late is known by its number. */
+  #turn = 0
+  #refused: string | undefined
   #since = 0
   #next: ReturnType<typeof setTimeout> | undefined
   #moving = false
@@ -98,14 +107,37 @@ export class Lifeline {
     clearTimeout(this.#next)
     this.#moving = false
     this.#enter({ is: 'connecting', attempt: this.#attempt })
+    if (this.#options.freshen) void this.#freshen(this.#options.freshen)
+    else this.#open()
+  }
+
+  async #freshen(freshen: NonNullable<LifelineOptions['freshen']>): Promise<void> {
+    const turn = ++this.#turn
+    try {
+      const token = await freshen(this.#refused)
+      if (turn !== this.#turn) return
+      this.#credentials = { token }
+      this.#refused = undefined
+      this.#open()
+    } catch {
+      if (turn === this.#turn) this.#wait(backOff(this.#attempt), undefined)
+    }
+  }
+
+  #open(): void {
     const mine = (): boolean => this.#connection === connection
-    const connection: Connection = new Connection(this.#options.url, this.#credentials, {
-      connected: user => mine() && this.#connected(connection, user),
-      message: (room, message, headers) => mine() && this.#events.message(room, message, headers),
-      receipt: (cause, headers) => mine() && this.#events.receipt(cause, headers),
-      notice: headers => mine() && this.#notice(connection, headers),
-      ended: end => mine() && this.#ended(end),
-    })
+    const connection: Connection = new Connection(
+      { ...this.#options, credentials: this.#credentials },
+      {
+        connected: user => mine() && this.#connected(connection, user),
+        message: (room, message, headers) => mine() && this.#events.message(room, message, headers),
+        receipt: (cause, headers) => mine() && this.#events.receipt(cause, headers),
+        signal: (room, signal) => mine() && this.#events.signal(room, signal),
+        event: (type, body) => mine() && this.#events.event(type, body),
+        notice: headers => mine() && this.#notice(connection, headers),
+        ended: end => mine() && this.#ended(end),
+      },
+    )
     this.#connection = connection
   }
 
@@ -119,22 +151,29 @@ export class Lifeline {
     this.#connection = undefined
     clearTimeout(this.#next)
     const verdict = this.#events.ended(end)
-    if (verdict.then === 'stop') {
+    if (verdict.then === 'stop' && !this.#helps(end)) {
       this.#enter({ is: 'refused', problem: end.problem ?? NO_ANSWER })
       return
     }
     // What failed is left out next time, and a node that is going asked us to leave: neither is a failed try.
-    if (verdict.then !== 'again' || this.#moving) {
+    if (verdict.then === 'failRoom' || verdict.then === 'failMessage' || this.#moving) {
       this.#connect()
       return
     }
     if (end.connected && Date.now() - this.#since >= GOOD_AFTER) this.#attempt = 0
-    this.#wait(verdict.afterMs ?? backOff(this.#attempt), end.problem)
-    this.#attempt++
+    const afterMs = verdict.then === 'again' ? verdict.afterMs : undefined
+    this.#wait(afterMs ?? backOff(this.#attempt), end.problem)
+  }
+
+  /** Whether a new token may help, and can be had. */
+  #helps({ problem }: End): boolean {
+    if (!this.#options.freshen || !problem || !RENEWABLE.has(problem.code)) return false
+    if ('token' in this.#credentials) this.#refused = this.#credentials.token
+    return true
   }
 
   #wait(ms: number, problem: Problem | undefined): void {
-    const attempt = this.#attempt
+    const attempt = this.#attempt++
     this.#next = setTimeout(() => this.#connect(), ms)
     this.#enter({ is: 'waiting', attempt, until: Date.now() + ms, ...(problem ? { problem } : {}) })
   }
@@ -165,6 +204,7 @@ export class Lifeline {
 
   #drop(): void {
     clearTimeout(this.#next)
+    this.#turn++
     const connection = this.#connection
     this.#connection = undefined
     connection?.close()

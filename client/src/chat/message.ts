@@ -14,6 +14,8 @@ export interface Message {
   readonly body: string
   /** Absent where the sender did not say: then it is text. */
   readonly contentType?: string
+  /** What else it is than a message, such as `system`: what the server says of the room. */
+  readonly type?: string
   /** The key of an own message that was sent from here: the same from pending to delivered. */
   readonly key?: string
   /** Messages before this one can no longer be had. */

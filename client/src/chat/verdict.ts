@@ -3,6 +3,8 @@ import type { Problem, RoomId } from './message.ts'
 /** Which of our frames a RECEIPT or an ERROR answers. */
 export type Cause =
   | { readonly kind: 'join'; readonly room: RoomId }
+  /** To what is fleeting in a room. */
+  | { readonly kind: 'listen'; readonly room: RoomId }
   | { readonly kind: 'send'; readonly key: string; readonly bytes: number }
   | { readonly kind: 'renew'; readonly token: string }
 
@@ -32,12 +34,13 @@ export type Verdict =
   /** Connect again at once, without this message. */
   | { readonly then: 'failMessage'; readonly key: string }
 
-const STOP = new Set(['BAD_CREDENTIALS', 'TOKEN_EXPIRED', 'UNSUPPORTED_VERSION'])
+const STOP = new Set(['BAD_CREDENTIALS', 'TOKEN_EXPIRED', 'SESSION_ENDED', 'ENDED_BY_ADMIN', 'UNSUPPORTED_VERSION'])
 const AGAIN = new Set([
   'LOGIN_TIMEOUT',
   'TOO_MANY_CONNECTIONS',
   'RATE_LIMITED',
   'LOG_UNAVAILABLE',
+  'DATABASE_UNAVAILABLE',
   'STALLED',
   'HEART_BEAT_LOST',
   'DRAINING',
@@ -52,7 +55,8 @@ export const judge = (end: End): Verdict => {
   // With a time to come back at, it was not the credentials: they could not be checked.
   if (STOP.has(problem.code)) return end.retryAfterMs === undefined ? { then: 'stop' } : again(end)
   if (AGAIN.has(problem.code)) return again(end)
-  if (cause?.kind === 'join') return { then: 'failRoom', room: cause.room }
+  // Whoever may read a room may hear what is fleeting there.
+  if (cause?.kind === 'join' || cause?.kind === 'listen') return { then: 'failRoom', room: cause.room }
   if (cause?.kind === 'send') return { then: 'failMessage', key: cause.key }
   if (problem.code === 'FRAME_TOO_LARGE') return blameLargest(end)
   return end.connected || problem.code === 'INTERNAL' ? again(end) : { then: 'stop' }

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react'
 import type { ConnectionState, RoomView } from '../chat/index.ts'
+import { useNaming } from '../hooks/use-product.ts'
 import { text } from '../text/text.ts'
 
 interface AnnouncerProps {
@@ -23,17 +24,20 @@ export const Announcer = ({ view, user, state }: AnnouncerProps) => (
 
 const useNews = ({ messages }: RoomView, user: string): string => {
   const [news, setNews] = useState('')
+  const nameOf = useNaming()
   const since = useRef(Date.now())
   const heard = useRef<string>(undefined)
   useEffect(() => {
     const at = messages.findLastIndex(({ id }) => id === heard.current)
     heard.current = messages.at(-1)?.id
-    const fresh = messages.slice(at + 1).filter(({ sender, time }) => sender !== user && time >= since.current)
+    const fresh = messages
+      .slice(at + 1)
+      .filter(({ sender, time, type }) => sender !== user && time >= since.current && type !== 'system')
     if (fresh.length > MOST_READ) setNews(text.newMessages(fresh.length))
     else if (fresh.length > 0) {
-      setNews(fresh.map(({ sender, body }) => text.said(sender, body.slice(0, MOST_LETTERS))).join('\n'))
+      setNews(fresh.map(({ sender, body }) => text.said(nameOf(sender), body.slice(0, MOST_LETTERS))).join('\n'))
     }
-  }, [messages, user])
+  }, [messages, user, nameOf])
   return news
 }
 

@@ -16,12 +16,15 @@ export const focusComposer = (): void => document.getElementById(COMPOSER)?.focu
 
 interface ComposerProps {
   readonly room: RoomId
+  /** What the room is called. */
+  readonly title: string
   readonly remembered: Remembered
   readonly onSend: (said: string) => void
+  readonly onType: (() => void) | undefined
 }
 
 /** Where one writes. What is not sent yet is kept with the room. */
-export const Composer = ({ room, remembered, onSend }: ComposerProps) => {
+export const Composer = ({ room, title, remembered, onSend, onType }: ComposerProps) => {
   const [draft, setDraft] = useState(() => remembered.draft(room))
   const input = useRef<HTMLTextAreaElement>(null)
   useEffect(() => remembered.keepDraft(room, draft), [remembered, room, draft])
@@ -53,14 +56,17 @@ export const Composer = ({ room, remembered, onSend }: ComposerProps) => {
             ref={input}
             id={COMPOSER}
             value={draft}
-            onChange={event => setDraft(event.target.value)}
+            onChange={event => {
+              setDraft(event.target.value)
+              if (event.target.value.trim() !== '') onType?.()
+            }}
             onKeyDown={onKeyDown}
             rows={1}
             enterKeyHint="send"
-            aria-label={text.writeTo(room)}
+            aria-label={text.writeTo(title)}
             aria-describedby="composer-hint"
             aria-invalid={draft.length > MOST}
-            placeholder={text.writeTo(room)}
+            placeholder={text.writeTo(title)}
           />
           <button type="submit" className="send" aria-label={text.send} title={text.send} disabled={!sendable}>
             <SendIcon />

@@ -21,6 +21,19 @@ export const ClockIcon = () => <Icon path="M12 7v5l3 2M21 12a9 9 0 1 1-18 0 9 9 
 export const AlertIcon = () => <Icon path="M12 7.5v5.5M12 16.5v.01M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0" />
 export const PlusIcon = () => <Icon path="M12 5v14M5 12h14" />
 
+export const BellIcon = () => <Icon path="M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5a2.2 2.2 0 0 0 4 0" />
+export const HomeIcon = () => <Icon path="M4 11.5L12 4.5l8 7V20h-5.5v-5h-5v5H4z" />
+export const PeopleIcon = () => (
+  <Icon path="M9 11.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7M2.5 20a6.5 6.5 0 0 1 13 0M16 5a3.5 3.5 0 0 1 0 6.6M18 14.2a6.5 6.5 0 0 1 3.5 5.8" />
+)
+export const InviteIcon = () => (
+  <Icon path="M10 11.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7M3.5 20a6.5 6.5 0 0 1 13 0M19.5 8v6M16.5 11h6" />
+)
+export const GearIcon = () => (
+  <Icon path="M12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6M12 2.8v2.6M12 18.6v2.6M2.8 12h2.6M18.6 12h2.6M5.5 5.5l1.8 1.8M16.7 16.7l1.8 1.8M18.5 5.5l-1.8 1.8M7.3 16.7l-1.8 1.8" />
+)
+export const SearchIcon = () => <Icon path="M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13M15.5 15.5L20.5 20.5" />
+
 /** A horseshoe with three dots in it, as of someone about to speak. */
 export const Logo = () => (
   <svg className="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">

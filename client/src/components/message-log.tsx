@@ -1,14 +1,16 @@
 import { useMemo, useState } from 'react'
-import type { Chat, RoomId, RoomView } from '../chat/index.ts'
+import type { Chat, RoomView } from '../chat/index.ts'
 import type { Stick } from '../hooks/use-stick.ts'
 import { formatDay, text } from '../text/text.ts'
 import { DownIcon, Logo } from './icons.tsx'
 import { MessageRow } from './message-row.tsx'
 import { isOutgoing, type Row, rowsOf } from './rows.ts'
+import { SystemRow } from './system-row.tsx'
 
 interface MessageLogProps {
   readonly chat: Chat
-  readonly room: RoomId
+  /** What the room is called. */
+  readonly room: string
   readonly view: RoomView
   readonly user: string
   readonly online: boolean
@@ -68,12 +70,13 @@ const LogRow = ({ row, chat, online, onGrow }: LogRowProps) => {
     )
   }
   if (row.kind === 'gap') return <li className="divider gap">{text.gap}</li>
+  if (row.kind === 'system') return <SystemRow said={row.said} />
   const { said, own, first, last } = row
   const waiting = isOutgoing(said) && !online
   return <MessageRow chat={chat} said={said} own={own} first={first} last={last} waiting={waiting} onGrow={onGrow} />
 }
 
-const Empty = ({ room }: { readonly room: RoomId }) => (
+const Empty = ({ room }: { readonly room: string }) => (
   <div className="blank appears">
     <Logo />
     <h2>{text.emptyTitle}</h2>
@@ -81,7 +84,7 @@ const Empty = ({ room }: { readonly room: RoomId }) => (
   </div>
 )
 
-const Joining = ({ room }: { readonly room: RoomId }) => (
+const Joining = ({ room }: { readonly room: string }) => (
   <div className="joining appears">
     <span className="sr-only">{text.joining(room)}</span>
     {['a', 'b', 'c', 'd'].map(line => (

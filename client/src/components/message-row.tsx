@@ -1,5 +1,6 @@
 import { memo, useState } from 'react'
 import type { Chat, Outgoing } from '../chat/index.ts'
+import { useName } from '../hooks/use-product.ts'
 import { explain, formatClock, formatMoment, formatNumber, text } from '../text/text.ts'
 import { Avatar, colourOf } from './avatar.tsx'
 import { AlertIcon, CheckIcon, ClockIcon } from './icons.tsx'
@@ -21,15 +22,16 @@ interface MessageRowProps {
 
 export const MessageRow = memo(({ chat, said, own, first, last, waiting, onGrow }: MessageRowProps) => {
   const sender = isOutgoing(said) ? '' : said.sender
-  const name = own ? text.you : sender || text.unknownSender
+  const called = useName(sender)
+  const name = own ? text.you : called || text.unknownSender
   const failed = isOutgoing(said) ? said.failed : undefined
   const state = isOutgoing(said) ? (failed ? 'failed' : 'pending') : 'delivered'
   const classes = ['message', own ? 'own' : 'other', ...(first ? ['first'] : []), ...(last ? ['last'] : [])]
   return (
     <li className={classes.join(' ')} data-state={state}>
-      {!own && last && <Avatar name={sender} />}
+      {!own && last && <Avatar name={name} />}
       <div className="bubble">
-        <p className={own || !first ? 'sr-only' : `sender name-${colourOf(sender)}`}>{name}</p>
+        <p className={own || !first ? 'sr-only' : `sender name-${colourOf(name)}`}>{name}</p>
         <Body said={said} onGrow={onGrow} />
         <p className="meta">
           <time dateTime={new Date(timeOf(said)).toISOString()} title={formatMoment(timeOf(said))}>

@@ -19,12 +19,23 @@ interface RoomPaneProps {
   readonly onSeen: (room: RoomId, message: string) => void
   /** What opens the list of rooms, where there is no place for it. */
   readonly menu: ReactNode
+  /** What the room is called; absent: its id. */
+  readonly title?: string
+  /** What stands before the title; absent: `#`. */
+  readonly mark?: ReactNode
+  /** What can be done with the room; absent: its link can be copied. */
+  readonly tools?: ReactNode
+  /** What stands between the messages and the place to write. */
+  readonly below?: ReactNode
+  /** What stands where one would write, if one may not. */
+  readonly instead?: ReactNode
+  readonly onType?: () => void
 }
 
 const JOINING: RoomView = { is: 'joining', messages: [], outgoing: [], broken: false }
 
 /** One room: what was said, and what to say. */
-export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps) => {
+export const RoomPane = ({ chat, room, remembered, onSeen, menu, title = room, ...more }: RoomPaneProps) => {
   const view = useRoom(chat, room) ?? JOINING
   const user = useUser(chat)
   const state = useConnectionState(chat)
@@ -44,24 +55,26 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
     [chat, room, toBottom],
   )
 
-  const closed = view.is === 'refused' && view.messages.length === 0 && view.outgoing.length === 0
+  const closed =
+    view.is === 'refused' && more.instead === undefined && view.messages.length === 0 && view.outgoing.length === 0
   return (
     <>
       <header className="bar">
         {menu}
-        <h1 className="room-title" title={room}>
-          {room}
+        {more.mark}
+        <h1 className={more.mark ? 'room-title' : 'room-title hash'} title={title}>
+          {title}
         </h1>
         <ConnectionMark state={state} />
-        <CopyLink />
+        {more.tools ?? <CopyLink />}
       </header>
       <ConnectionBanner state={state} onRetry={() => chat.retryNow()} />
       {closed ? (
-        <Refused room={room} view={view} onRetry={() => chat.join(room)} />
+        <Refused room={title} view={view} onRetry={() => chat.join(room)} />
       ) : (
-        <MessageLog chat={chat} room={room} view={view} user={user} online={state.is === 'online'} stick={stick} />
+        <MessageLog chat={chat} room={title} view={view} user={user} online={state.is === 'online'} stick={stick} />
       )}
-      {view.is === 'refused' && !closed && (
+      {view.is === 'refused' && !closed && more.instead === undefined && (
         <p className="problem in-room" role="alert">
           {explain(view.problem?.code ?? '')}
           <button type="button" className="quiet" onClick={() => chat.join(room)}>
@@ -69,7 +82,11 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu }: RoomPaneProps
           </button>
         </p>
       )}
-      {!closed && <Composer room={room} remembered={remembered} onSend={send} />}
+      {!closed && more.below}
+      {!closed &&
+        (more.instead ?? (
+          <Composer room={room} title={title} remembered={remembered} onSend={send} onType={more.onType} />
+        ))}
       <Announcer view={view} user={user} state={state} />
     </>
   )

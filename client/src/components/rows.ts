@@ -4,6 +4,8 @@ import type { Message, Outgoing, RoomView } from '../chat/index.ts'
 export type Row =
   | { readonly kind: 'day'; readonly id: string; readonly time: number }
   | { readonly kind: 'gap'; readonly id: string }
+  /** What the server says of the room. */
+  | { readonly kind: 'system'; readonly id: string; readonly said: Message }
   | {
       readonly kind: 'message'
       readonly id: string
@@ -26,15 +28,20 @@ const TOGETHER = 300_000
 /** Lays out a room for `user`. */
 export const rowsOf = ({ messages, outgoing, broken }: RoomView, user: string): Row[] => {
   const rows: Row[] = []
-  const all: readonly Said[] = [...messages, ...outgoing]
+  const all: readonly Said[] = [...messages.filter(isShown), ...outgoing]
   let day = ''
   all.forEach((said, index) => {
     const id = keyOf(said)
     const time = timeOf(said)
-    const gap = isOutgoing(said) ? broken && index === messages.length : said.gap === true
+    const gap = isOutgoing(said) ? broken && index === all.length - outgoing.length : said.gap === true
     if (gap) rows.push({ kind: 'gap', id: `gap ${id}` })
     const today = new Date(time).toDateString()
     if (today !== day) rows.push({ kind: 'day', id: `day ${id}`, time })
+    if (isSystem(said)) {
+      rows.push({ kind: 'system', id, said })
+      day = today
+      return
+    }
     const first = gap || today !== day || !together(all[index - 1], said, user)
     day = today
     rows.push({ kind: 'message', id, said, own: senderOf(said, user) === user, first, last: true })
@@ -50,12 +57,18 @@ const closeUp = (rows: Row[]): void => {
   if (before?.kind === 'message') rows[rows.length - 2] = { ...before, last: false }
 }
 
+const isMessage = ({ type }: Message): boolean => type === undefined || type === 'message'
+const isSystem = (said: Said): said is Message => !isOutgoing(said) && said.type === 'system'
+/** What changes earlier messages is no line of its own. */
+const isShown = (message: Message): boolean => isMessage(message) || isSystem(message)
+
 const keyOf = (said: Said): string => (isOutgoing(said) ? said.key : (said.key ?? said.id))
 
 const senderOf = (said: Said, user: string): string => (isOutgoing(said) ? user : said.sender)
 
 const together = (before: Said | undefined, said: Said, user: string): boolean =>
   before !== undefined &&
+  !isSystem(before) &&
   senderOf(before, user) === senderOf(said, user) &&
   Math.abs(timeOf(said) - timeOf(before)) < TOGETHER
 
@@ -63,5 +76,5 @@ const together = (before: Said | undefined, said: Said, user: string): boolean =
 export const unreadOf = (messages: readonly Message[], mark: string | undefined, user: string): number => {
   if (mark === undefined) return 0
   const seen = messages.findLastIndex(({ id }) => id === mark)
-  return messages.slice(seen + 1).filter(({ sender }) => sender !== user).length
+  return messages.slice(seen + 1).filter(message => message.sender !== user && isMessage(message)).length
 }

@@ -1,13 +1,12 @@
-import { type ReactNode, useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import type { Account } from '../account.ts'
 import type { Chat, RoomId } from '../chat/index.ts'
 import { goTo, useRoute } from '../hooks/use-route.ts'
-import { useMedia } from '../hooks/use-media.ts'
-import { useVisible } from '../hooks/use-visible.ts'
+import { useMarks, useTitle, useWake } from '../hooks/use-seen.ts'
 import { type Remembered, withRoom } from '../remembered.ts'
 import { text } from '../text/text.ts'
-import { focusComposer } from './composer.tsx'
-import { CloseIcon, Logo, MenuIcon } from './icons.tsx'
+import { Frame } from './frame.tsx'
+import { Logo } from './icons.tsx'
 import { RenewBar } from './renew-bar.tsx'
 import { RoomPane } from './room-pane.tsx'
 import { unreadOf } from './rows.ts'
@@ -26,54 +25,21 @@ export const Shell = ({ chat, remembered, onSignOut, renewal }: ShellProps) => {
   const { rooms, leave } = useRooms(chat, remembered, room)
   const { marks, mark } = useMarks(remembered, rooms)
   useWake(chat)
-  useTitle(chat, rooms, marks, room)
-  const wide = useMedia('(min-width: 52rem)')
-  const drawer = useRef<HTMLDialogElement>(null)
-  useEffect(() => drawer.current?.close(), [room])
-
-  const sidebar = (
-    <Sidebar chat={chat} rooms={rooms} current={room} marks={marks} onLeave={leave} onSignOut={onSignOut} />
+  useTitle(chat, room, () =>
+    rooms.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), 0),
   )
-  const menu = wide ? undefined : (
-    <button
-      type="button"
-      className="icon-button"
-      onClick={() => drawer.current?.showModal()}
-      aria-label={text.openRooms}
-    >
-      <MenuIcon />
-    </button>
-  )
-  return (
-    <div className="shell">
-      <button type="button" className="skip" onClick={focusComposer}>
-        {text.skip}
-      </button>
-      {wide ? (
-        <aside className="side">{sidebar}</aside>
+  const side = <Sidebar chat={chat} rooms={rooms} current={room} marks={marks} onLeave={leave} onSignOut={onSignOut} />
+  const render = (menu: ReactNode) => (
+    <>
+      {renewal && <RenewBar user={renewal.user} onRenew={renewal.onRenew} />}
+      {room === undefined ? (
+        <NoRoom menu={menu} />
       ) : (
-        <dialog ref={drawer} className="drawer side" aria-label={text.rooms} closedby="any">
-          <button
-            type="button"
-            className="icon-button close"
-            onClick={() => drawer.current?.close()}
-            aria-label={text.closeRooms}
-          >
-            <CloseIcon />
-          </button>
-          {sidebar}
-        </dialog>
+        <RoomPane key={room} chat={chat} room={room} remembered={remembered} onSeen={mark} menu={menu} />
       )}
-      <main className="main">
-        {renewal && <RenewBar user={renewal.user} onRenew={renewal.onRenew} />}
-        {room === undefined ? (
-          <NoRoom menu={menu} />
-        ) : (
-          <RoomPane key={room} chat={chat} room={room} remembered={remembered} onSeen={mark} menu={menu} />
-        )}
-      </main>
-    </div>
+    </>
   )
+  return <Frame side={side} label={text.rooms} where={room} render={render} />
 }
 
 const NoRoom = ({ menu }: { readonly menu: ReactNode }) => (
@@ -113,42 +79,4 @@ const useRooms = (chat: Chat, remembered: Remembered, room: RoomId | undefined) 
     [remembered, rooms, room],
   )
   return { rooms, leave }
-}
-
-/** The newest message seen in each room. */
-const useMarks = (remembered: Remembered, rooms: readonly RoomId[]) => {
-  const [fresh, setFresh] = useState<ReadonlyMap<RoomId, string>>(new Map())
-  const mark = useCallback(
-    (id: RoomId, message: string) => {
-      remembered.setMark(id, message)
-      setFresh(known => (known.get(id) === message ? known : new Map(known).set(id, message)))
-    },
-    [remembered],
-  )
-  const marks = new Map(rooms.map(id => [id, fresh.get(id) ?? remembered.mark(id)]))
-  return { marks, mark }
-}
-
-/** A reader who comes back does not wait for the next try. */
-const useWake = (chat: Chat): void => {
-  const visible = useVisible()
-  useEffect(() => {
-    if (visible) chat.retryNow()
-  }, [chat, visible])
-}
-
-const useTitle = (
-  chat: Chat,
-  rooms: readonly RoomId[],
-  marks: ReadonlyMap<RoomId, string | undefined>,
-  room: RoomId | undefined,
-): void => {
-  const unread = useSyncExternalStore(chat.subscribe, () =>
-    rooms.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), 0),
-  )
-  useEffect(() => {
-    document.title = [unread > 0 ? `(${unread})` : '', room === undefined ? '' : `${room} ·`, 'Hoofbeat']
-      .filter(part => part !== '')
-      .join(' ')
-  }, [unread, room])
 }

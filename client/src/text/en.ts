@@ -1,3 +1,5 @@
+import { productEn } from './product-en.ts'
+
 /** Everything that the page says, in English. */
 export const en = {
   lang: 'en' as string,
@@ -89,6 +91,7 @@ export const en = {
   'error.TOO_MANY_CONNECTIONS': 'The server has no place for another connection at the moment.',
   'error.UNCERTAIN': 'The connection was gone for long: the message may have arrived. Look before you send it again.',
   'error.other': 'Something went wrong.',
+  ...productEn,
 }
 
 type Said<T> = T extends (...values: infer V) => string ? (...values: V) => string : string

@@ -1,4 +1,5 @@
 import type { Table } from './en.ts'
+import { productKo } from './product-ko.ts'
 
 /** Everything that the page says, in Korean. */
 export const ko: Table = {
@@ -91,4 +92,5 @@ export const ko: Table = {
   'error.TOO_MANY_CONNECTIONS': '서버에 지금은 빈자리가 없습니다.',
   'error.UNCERTAIN': '연결이 오래 끊겨 메시지가 이미 도착했을 수 있습니다. 확인한 뒤 다시 보내세요.',
   'error.other': '문제가 생겼습니다.',
+  ...productKo,
 }

@@ -1,0 +1,33 @@
+interface Known {
+  readonly online: boolean
+  /** The server's count: of two, the one with the larger is the later one. */
+  readonly at: number
+}
+
+/** Who is there, as far as the server tells us: friends, and members of the room that we are in. */
+export class Presence {
+  readonly #known = new Map<string, Known>()
+
+  /** Undefined: not known. */
+  online(user: string): boolean | undefined {
+    return this.#known.get(user)?.online
+  }
+
+  /** Takes the body of a `presence` event: of one user, or of all friends who are there. */
+  take(body: unknown): void {
+    if (typeof body !== 'object' || body === null) return
+    if ('user' in body && typeof body.user === 'string' && 'online' in body) {
+      const at = 'at' in body && typeof body.at === 'number' ? body.at : 0
+      if (at >= (this.#known.get(body.user)?.at ?? 0)) this.#known.set(body.user, { online: body.online === true, at })
+    } else if ('online' in body && Array.isArray(body.online)) {
+      const at = 'at' in body && typeof body.at === 'number' ? body.at : 0
+      this.#known.clear()
+      for (const user of body.online) if (typeof user === 'string') this.#known.set(user, { online: true, at })
+    }
+  }
+
+  /** What was asked for over HTTP: whatever was told counts more. */
+  seed(user: string, online: boolean): void {
+    if (!this.#known.get(user)?.at) this.#known.set(user, { online, at: 0 })
+  }
+}

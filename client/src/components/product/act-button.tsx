@@ -1,0 +1,58 @@
+import { type ReactNode, useState } from 'react'
+import { useAct } from '../../hooks/use-act.ts'
+import { explain, text } from '../../text/text.ts'
+
+interface ActButtonProps {
+  readonly children: ReactNode
+  readonly act: () => Promise<unknown>
+  /** What a screen reader says, where the text alone does not tell of whom. */
+  readonly label?: string
+  readonly strong?: boolean
+  /** What cannot be undone is asked for twice. */
+  readonly grave?: boolean
+}
+
+/** A button that asks the server for something, and says when that fails. */
+export const ActButton = ({ children, act, label, strong = false, grave = false }: ActButtonProps) => {
+  const { busy, problem, run } = useAct()
+  const [sure, setSure] = useState(false)
+  if (sure) {
+    return (
+      <span className="sure" role="group" aria-label={label}>
+        <button
+          type="button"
+          className="quiet danger"
+          // The question stands where the button was.
+          ref={button => button?.focus()}
+          onClick={() => {
+            setSure(false)
+            run(act)
+          }}
+        >
+          {text.really(label ?? (typeof children === 'string' ? children : ''))}
+        </button>
+        <button type="button" className="quiet" onClick={() => setSure(false)}>
+          {text.cancel}
+        </button>
+      </span>
+    )
+  }
+  return (
+    <>
+      <button
+        type="button"
+        className={strong ? 'primary small' : grave ? 'quiet danger' : 'quiet'}
+        onClick={() => (grave ? setSure(true) : run(act))}
+        disabled={busy}
+        aria-label={label}
+      >
+        {children}
+      </button>
+      {problem && (
+        <span className="wrong small" role="alert">
+          {explain(problem.code)}
+        </span>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,41 @@
+import { useDeferredValue, useState } from 'react'
+import type { RoomInfo } from '../../api-types.ts'
+import { useList } from '../../hooks/use-load.ts'
+import { text } from '../../text/text.ts'
+import { Listing, Screen } from './screen.tsx'
+
+/** Public rooms, by the beginning of their name. */
+export const BrowseScreen = () => {
+  const [typed, setTyped] = useState('')
+  const search = useDeferredValue(typed.trim())
+  const rooms = useList<RoomInfo>(`/rooms/public${search ? `?${new URLSearchParams({ search })}` : ''}`, ['rooms'])
+  return (
+    <Screen title={text.browse}>
+      <input
+        type="search"
+        value={typed}
+        onChange={event => setTyped(event.target.value)}
+        aria-label={text.findRoom}
+        placeholder={text.findRoom}
+        autoComplete="off"
+        spellCheck={false}
+      />
+      <Listing list={rooms} empty={text.noRoomsFound} render={room => <RoomRow key={room.id} room={room} />} />
+    </Screen>
+  )
+}
+
+const RoomRow = ({ room }: { readonly room: RoomInfo }) => (
+  <li className="row">
+    <a className="who" href={`#/room/${room.id}`} aria-label={room.name}>
+      <span className="who-text">
+        <span className="who-name"># {room.name}</span>
+        <span className="faint">
+          {[room.about, text.membersIn(room.memberCount), room.role && text[`role.${room.role}`]]
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
+      </span>
+    </a>
+  </li>
+)

@@ -1,0 +1,54 @@
+import type { Device } from '../../api-types.ts'
+import { useList } from '../../hooks/use-load.ts'
+import { useProduct } from '../../hooks/use-product.ts'
+import { formatMoment, text } from '../../text/text.ts'
+import { ActButton } from './act-button.tsx'
+import { Listing, Screen } from './screen.tsx'
+
+/** Where one is signed in. */
+export const DevicesScreen = () => {
+  const { api, changes, session } = useProduct()
+  const devices = useList<Device>('/sessions', ['devices'])
+  const others = (devices.items ?? []).filter(({ current }) => !current)
+  const end = async (ended: readonly Device[]): Promise<void> => {
+    for (const { id } of ended) await api.delete(`/sessions/${id}`)
+    changes.happened('devices')
+  }
+  return (
+    <Screen title={text.devices} back={{ href: '#/account', label: text.account }}>
+      <Listing
+        list={devices}
+        empty=""
+        render={device => (
+          <li key={device.id} className="row">
+            <span className="who-text">
+              <span className="who-name">{device.device || text.unknownDevice}</span>
+              <span className="faint">
+                {device.address} · {text.lastSeen(formatMoment(device.lastSeenAt))}
+              </span>
+            </span>
+            <span className="acts">
+              {device.current ? (
+                <span className="tag">{text.thisDevice}</span>
+              ) : (
+                <ActButton act={() => end([device])} label={text.endDevice(device.device)}>
+                  {text.end}
+                </ActButton>
+              )}
+            </span>
+          </li>
+        )}
+      />
+      <p className="acts start">
+        {others.length > 0 && (
+          <ActButton grave act={() => end(others)}>
+            {text.endOthers}
+          </ActButton>
+        )}
+        <ActButton grave act={() => session.signOut(true)}>
+          {text.signOutEverywhere}
+        </ActButton>
+      </p>
+    </Screen>
+  )
+}

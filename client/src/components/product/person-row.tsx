@@ -1,0 +1,46 @@
+import type { ReactNode } from 'react'
+import type { Person } from '../../api-types.ts'
+import { useOnline } from '../../hooks/use-product.ts'
+import { formatMoment, text } from '../../text/text.ts'
+import { Avatar } from '../avatar.tsx'
+
+/** Whether somebody is there, where that is known. */
+export const Dot = ({ online }: { readonly online: boolean | undefined }) =>
+  online === undefined ? null : (
+    <span className="presence" data-online={online} role="img" aria-label={online ? text.isOnline : text.isOffline} />
+  )
+
+interface PersonRowProps {
+  readonly person: Person
+  /** As it was when the list was read; what was told since counts more. */
+  readonly online?: boolean | undefined
+  /** Epoch ms. */
+  readonly lastSeen?: number | undefined
+  /** What stands below the name; absent: the status. */
+  readonly note?: ReactNode
+  /** What can be done. */
+  readonly children?: ReactNode
+}
+
+/** Somebody in a list. */
+export const PersonRow = ({ person, online, lastSeen, note, children }: PersonRowProps) => {
+  const now = useOnline(person.id) ?? online
+  const seen = now === false && lastSeen !== undefined ? text.lastSeen(formatMoment(lastSeen)) : undefined
+  return (
+    <li className="row">
+      <a className="who" href={`#/person/${person.id}`}>
+        <span className="avatar-frame">
+          <Avatar name={person.displayName || text.goneUser} />
+          <Dot online={now} />
+        </span>
+        <span className="who-text">
+          <span className="who-name">{person.displayName || text.goneUser}</span>
+          <span className="faint">
+            {note ?? [`@${person.name}`, person.statusText || seen].filter(Boolean).join(' · ')}
+          </span>
+        </span>
+      </a>
+      {children && <span className="acts">{children}</span>}
+    </li>
+  )
+}

@@ -1,0 +1,142 @@
+import { type ReactNode, useCallback, useEffect, useState } from 'react'
+import type { RoomInfo } from '../../api-types.ts'
+import type { RoomId } from '../../chat/index.ts'
+import { useConnectionState } from '../../hooks/use-chat.ts'
+import { useLoad } from '../../hooks/use-load.ts'
+import { useMyRooms } from '../../hooks/use-my-rooms.ts'
+import { type Place, placeIn, useFragment } from '../../hooks/use-place.ts'
+import { useProduct } from '../../hooks/use-product.ts'
+import { useMarks, useTitle, useWake } from '../../hooks/use-seen.ts'
+import { explain, text } from '../../text/text.ts'
+import { Frame } from '../frame.tsx'
+import { unreadOf } from '../rows.ts'
+import { AccountScreen } from './account-screen.tsx'
+import { BrowseScreen } from './browse-screen.tsx'
+import { DevicesScreen } from './devices-screen.tsx'
+import { FriendsScreen } from './friends-screen.tsx'
+import { HomeScreen } from './home-screen.tsx'
+import { InviteScreen } from './invite-screen.tsx'
+import { JoinScreen } from './join-screen.tsx'
+import { MembersScreen } from './members-screen.tsx'
+import { NewRoomScreen } from './new-room-screen.tsx'
+import { NotificationsScreen } from './notifications-screen.tsx'
+import { PersonScreen } from './person-screen.tsx'
+import { LostPage } from './problem-page.tsx'
+import { ProductSide } from './product-side.tsx'
+import { titleOf } from './room-rights.ts'
+import { RoomScreen } from './room-screen.tsx'
+import { MenuContext } from './screen.tsx'
+import { SettingsScreen } from './settings-screen.tsx'
+
+/** Everything that somebody who is signed in sees. */
+export const ProductShell = () => {
+  const { chat, remembered } = useProduct()
+  const place = placeIn(useFragment())
+  const here = place.is === 'room' ? place.room : undefined
+  const [visited, visit] = useState<RoomId>()
+  const rooms = useMyRooms(visited === here ? here : undefined)
+  const ids = (rooms.items ?? []).map(({ id }) => id)
+  const { marks: seen, mark } = useMarks(remembered, here === undefined ? ids : [...ids, here])
+  const marks = new Map([...seen].map(([id, message]) => [id, message ?? unseen(rooms.items, id)]))
+  const unread = useLoad<{ readonly unread: number }>('/notifications/unread', ['notifications']).data?.unread ?? 0
+  useWake(chat)
+  const current = rooms.items?.find(({ id }) => id === here)
+  useTitle(chat, current && titleOf(current), () =>
+    ids.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), unread),
+  )
+  return (
+    <Frame
+      side={<ProductSide rooms={rooms} place={place} marks={marks} unread={unread} />}
+      label={text.ways}
+      where={JSON.stringify(place)}
+      render={menu => (
+        <MenuContext value={menu}>
+          <Announcement />
+          <Refused />
+          {screenOf(place, visit, mark)}
+        </MenuContext>
+      )}
+    />
+  )
+}
+
+/** In a direct room that one has never opened everything is new. */
+const unseen = (rooms: readonly RoomInfo[] | undefined, id: RoomId): string | undefined =>
+  rooms?.find(room => room.id === id)?.visibility === 'direct' ? '' : undefined
+
+const screenOf = (
+  place: Place,
+  onVisit: (id: RoomId) => void,
+  onSeen: (room: RoomId, message: string) => void,
+): ReactNode => {
+  switch (place.is) {
+    case 'room':
+      return <RoomScreen key={place.room} id={place.room} onVisit={onVisit} onSeen={onSeen} />
+    case 'members':
+      return <MembersScreen key={place.room} id={place.room} />
+    case 'settings':
+      return <SettingsScreen key={place.room} id={place.room} />
+    case 'invite':
+      return <InviteScreen key={place.room} id={place.room} />
+    case 'person':
+      return <PersonScreen key={place.user} user={place.user} />
+    case 'join':
+      return <JoinScreen token={place.token} />
+    case 'friends':
+      return <FriendsScreen />
+    case 'notifications':
+      return <NotificationsScreen />
+    case 'account':
+      return <AccountScreen />
+    case 'devices':
+      return <DevicesScreen />
+    case 'rooms':
+      return <BrowseScreen />
+    case 'new':
+      return <NewRoomScreen />
+    case 'lost':
+      return <LostPage />
+    // Whoever is in has signed in.
+    case 'home':
+    case 'sign-in':
+    case 'sign-up':
+      return <HomeScreen />
+  }
+}
+
+/** What an admin says to everybody. */
+const Announcement = () => {
+  const { chat } = useProduct()
+  const [said, setSaid] = useState<string>()
+  const hear = useCallback((body: unknown) => {
+    if (typeof body === 'object' && body !== null && 'text' in body && typeof body.text === 'string') setSaid(body.text)
+  }, [])
+  useEffect(
+    () => chat.onEvent(event => event.is === 'event' && event.type === 'announcement' && hear(event.body)),
+    [chat, hear],
+  )
+  if (said === undefined) return null
+  return (
+    <div className="banner" role="alert">
+      <p>{said}</p>
+      <button type="button" className="quiet" onClick={() => setSaid(undefined)}>
+        {text.closeRooms}
+      </button>
+    </div>
+  )
+}
+
+/** Why there will be no connection unless one asks for it. */
+const Refused = () => {
+  const { chat } = useProduct()
+  const state = useConnectionState(chat)
+  if (state.is !== 'refused') return null
+  return (
+    <div className="banner" role="alert">
+      <p>{explain(state.problem.code)}</p>
+      <button type="button" className="quiet" onClick={() => chat.signIn({ token: '' })}>
+        {text.again}
+      </button>
+    </div>
+  )
+}

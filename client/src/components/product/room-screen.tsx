@@ -1,0 +1,159 @@
+import { type ReactNode, useContext, useEffect } from 'react'
+import type { Member, Page, RoomInfo } from '../../api-types.ts'
+import type { RoomId } from '../../chat/index.ts'
+import { useRoom } from '../../hooks/use-chat.ts'
+import { useLoad } from '../../hooks/use-load.ts'
+import { useOnline, useProduct } from '../../hooks/use-product.ts'
+import { explain, text } from '../../text/text.ts'
+import { GearIcon, InviteIcon, PeopleIcon } from '../icons.tsx'
+import { RoomPane } from '../room-pane.tsx'
+import { ActButton } from './act-button.tsx'
+import { CompanyLine } from './company-line.tsx'
+import { Dot } from './person-row.tsx'
+import { ProblemPage } from './problem-page.tsx'
+import { titleOf, mayInvite } from './room-rights.ts'
+import { MenuContext, Screen } from './screen.tsx'
+
+interface RoomScreenProps {
+  readonly id: RoomId
+  /** That this room may be read: it is to be joined, as long as one is here. */
+  readonly onVisit: (id: RoomId) => void
+  readonly onSeen: (room: RoomId, message: string) => void
+}
+
+/** A room of the product: its messages, who writes, and the ways to its members and settings. */
+export const RoomScreen = ({ id, onVisit, onSeen }: RoomScreenProps) => {
+  const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
+  if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title="…">{null}</Screen>
+  return <KnownRoom room={room} gone={problem?.code === 'NO_SUCH_ROOM'} onVisit={onVisit} onSeen={onSeen} />
+}
+
+interface KnownRoomProps extends Omit<RoomScreenProps, 'id'> {
+  readonly room: RoomInfo
+  /** It may not be seen any more. */
+  readonly gone: boolean
+}
+
+const KnownRoom = ({ room, gone, onVisit, onSeen }: KnownRoomProps) => {
+  const { chat, remembered } = useProduct()
+  const menu = useContext(MenuContext)
+  const view = useRoom(chat, room.id)
+  const ended = gone || view?.problem?.code === 'REMOVED'
+  useEffect(() => onVisit(room.id), [room.id, onVisit])
+  useEffect(() => chat.listen(room.id), [chat, room.id])
+  useMembersKnown(room)
+  const seen = (of: RoomId, message: string): void => {
+    onSeen(of, message)
+    chat.sayRead(of, message)
+  }
+  return (
+    <RoomPane
+      chat={chat}
+      room={room.id}
+      title={titleOf(room)}
+      mark={room.visibility === 'direct' ? <DirectMark room={room} /> : undefined}
+      remembered={remembered}
+      onSeen={seen}
+      menu={menu}
+      tools={gone ? <span /> : <Tools room={room} />}
+      below={<CompanyLine room={room.id} />}
+      instead={insteadOf(room, ended, gone)}
+      onType={() => chat.sayTyping(room.id)}
+    />
+  )
+}
+
+/** What stands where one would write, if one may not. */
+const insteadOf = (room: RoomInfo, ended: boolean, gone: boolean): ReactNode => {
+  if (gone || (ended && room.visibility !== 'public')) return <Ended />
+  return room.role === undefined || ended ? <JoinBar room={room} kicked={ended} /> : undefined
+}
+
+const DirectMark = ({ room: { other } }: { readonly room: RoomInfo }) => {
+  const online = useOnline(other?.id ?? '')
+  return <Dot online={online ?? false} />
+}
+
+/** Their names are wanted at once, and whether they are there. */
+const useMembersKnown = ({ id, memberCount }: RoomInfo): void => {
+  const { people, chat, api } = useProduct()
+  const { data: members } = useLoad<Page<Member>>(`/rooms/${id}/members`, [`room ${id}`])
+  useEffect(() => {
+    if (members) people.put(members.items.map(({ person }) => person))
+  }, [people, members])
+  useEffect(() => {
+    if (members && memberCount <= members.items.length) void seedPresence(api, chat, members.items)
+  }, [api, chat, members, memberCount])
+}
+
+const seedPresence = async (
+  api: ReturnType<typeof useProduct>['api'],
+  chat: ReturnType<typeof useProduct>['chat'],
+  members: readonly Member[],
+): Promise<void> => {
+  // Where it cannot be told now, what is told later is enough.
+  const answer = await api
+    .get<{ readonly items: readonly { readonly id: string; readonly online: boolean }[] }>('/presence', {
+      user: members.map(({ person }) => person.id),
+    })
+    .catch(() => undefined)
+  for (const { id, online } of answer?.items ?? []) chat.presence.seed(id, online)
+}
+
+const Tools = ({ room }: { readonly room: RoomInfo }) => {
+  if (room.visibility === 'direct') {
+    return (
+      room.other && (
+        <a className="icon-button" href={`#/person/${room.other.id}`} aria-label={text.person} title={text.person}>
+          <PeopleIcon />
+        </a>
+      )
+    )
+  }
+  return (
+    <>
+      {mayInvite(room) && (
+        <a className="icon-button" href={`#/invite/${room.id}`} aria-label={text.invite} title={text.invite}>
+          <InviteIcon />
+        </a>
+      )}
+      <a className="icon-button" href={`#/members/${room.id}`} aria-label={text.members} title={text.members}>
+        <PeopleIcon />
+      </a>
+      <a
+        className="icon-button"
+        href={`#/settings/${room.id}`}
+        aria-label={text.roomSettings}
+        title={text.roomSettings}
+      >
+        <GearIcon />
+      </a>
+    </>
+  )
+}
+
+const Ended = () => (
+  <p className="problem in-room" role="alert">
+    {explain('REMOVED')}
+  </p>
+)
+
+/** A public room is read by anyone, and written in by its members. */
+const JoinBar = ({ room, kicked }: { readonly room: RoomInfo; readonly kicked: boolean }) => {
+  const { api, changes, chat } = useProduct()
+  const join = async (): Promise<void> => {
+    await api.put(`/rooms/${room.id}/membership`)
+    chat.join(room.id)
+    changes.happened('rooms', 'invitations', `room ${room.id}`)
+  }
+  return (
+    <div className="join-bar">
+      <p className={kicked ? 'wrong' : 'faint'} role={kicked ? 'alert' : undefined}>
+        {kicked ? explain('REMOVED') : text.readOnly}
+      </p>
+      <ActButton strong act={join}>
+        {text.joinRoomNow}
+      </ActButton>
+    </div>
+  )
+}

@@ -1,0 +1,36 @@
+import { useCallback, useEffect, useState, useSyncExternalStore } from 'react'
+import type { Chat, RoomId } from '../chat/index.ts'
+import type { Remembered } from '../remembered.ts'
+import { useVisible } from './use-visible.ts'
+
+/** The newest message seen in each room. */
+export const useMarks = (remembered: Remembered, rooms: readonly RoomId[]) => {
+  const [fresh, setFresh] = useState<ReadonlyMap<RoomId, string>>(new Map())
+  const mark = useCallback(
+    (id: RoomId, message: string) => {
+      remembered.setMark(id, message)
+      setFresh(known => (known.get(id) === message ? known : new Map(known).set(id, message)))
+    },
+    [remembered],
+  )
+  const marks = new Map(rooms.map(id => [id, fresh.get(id) ?? remembered.mark(id)]))
+  return { marks, mark }
+}
+
+/** A reader who comes back does not wait for the next try. */
+export const useWake = (chat: Chat): void => {
+  const visible = useVisible()
+  useEffect(() => {
+    if (visible) chat.retryNow()
+  }, [chat, visible])
+}
+
+/** Has the browser's tab say where one is, and how much is unread: `count` is asked whenever the chat has changed. */
+export const useTitle = (chat: Chat, where: string | undefined, count: () => number): void => {
+  const unread = useSyncExternalStore(chat.subscribe, count)
+  useEffect(() => {
+    document.title = [unread > 0 ? `(${unread})` : '', where === undefined ? '' : `${where} ·`, 'Hoofbeat']
+      .filter(part => part !== '')
+      .join(' ')
+  }, [unread, where])
+}

@@ -1,0 +1,176 @@
+import type { Account, Signed } from './api-types.ts'
+import { type Bearer, ask, problemIn, Refusal } from './api.ts'
+import type { Problem } from './chat/index.ts'
+
+/** Whether somebody is signed in here. Immutable. */
+export type SessionState =
+  | { readonly is: 'opening' }
+  /** Nobody. `problem`: why not any more. */
+  | { readonly is: 'out'; readonly problem?: Problem }
+  | { readonly is: 'in'; readonly user: Account; readonly session: string }
+  /** It cannot be found out now: `open` tries again. */
+  | { readonly is: 'away'; readonly problem: Problem }
+
+/** Says of a request that this page sends it: no other site's can. */
+const PAGE_HEADER = { 'x-hoofbeat': 'page' }
+/** What tabs of one browser hold while they refresh, and tell each other on. */
+const SHARED = 'hoofbeat/session'
+/** Says that there may be a cookie, which no script can see. */
+const MARK = 'hoofbeat/signed-in'
+/** A token that ends sooner is not used any more, ms. */
+const LEAST_LEFT = 30_000
+
+/**
+ * Who is signed in, in all tabs of this browser. The access token is in memory only; what it is refreshed with is in a
+ * cookie that the browser keeps from us.
+ */
+export class Session implements Bearer {
+  readonly #store: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
+  readonly #watchers = new Set<() => void>()
+  readonly #tabs = new BroadcastChannel(SHARED)
+  #state: SessionState = { is: 'opening' }
+  #token: { readonly text: string; readonly until: number } | undefined
+  #refreshing: Promise<string> | undefined
+
+  constructor(store: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>) {
+    this.#store = store
+    this.#tabs.addEventListener('message', ({ data }: MessageEvent<unknown>) => this.#heard(data))
+  }
+
+  /** Calls `watcher` when `state` has changed. Answers how to end that. */
+  readonly subscribe = (watcher: () => void): (() => void) => {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** Finds out who is signed in. */
+  async open(): Promise<void> {
+    if (this.#store.getItem(MARK) === null) this.#enter({ is: 'out' })
+    else await this.#refresh().catch((error: unknown) => this.#enter({ is: 'away', problem: problemIn(error) }))
+  }
+
+  /** Makes an account, and signs in. Rejects with Refusal. */
+  async signUp(name: string, password: string, displayName: string): Promise<void> {
+    await ask('POST', '/users', { body: { name, password, ...(displayName && { displayName }) } })
+    await this.signIn(name, password)
+  }
+
+  /** Rejects with Refusal. */
+  async signIn(name: string, password: string): Promise<void> {
+    const response = await ask('POST', '/session', {
+      body: { name, password, device: deviceName(navigator.userAgent), keep: 'cookie' },
+      headers: PAGE_HEADER,
+    })
+    await this.#take(response)
+    this.#tabs.postMessage('in')
+  }
+
+  async token(refused?: string): Promise<string> {
+    const token = this.#token
+    if (token && token.text !== refused && token.until - Date.now() > LEAST_LEFT) return token.text
+    return this.#refresh()
+  }
+
+  /** A token that lasts longer than the present one. Rejects with Refusal. */
+  readonly renew = (): Promise<string> => this.#refresh()
+
+  /** Ends this session, or all of this user's. Rejects with Refusal. */
+  async signOut(everywhere = false): Promise<void> {
+    const authorization = `Bearer ${await this.token()}`
+    await ask('DELETE', everywhere ? '/sessions' : '/session', { headers: { authorization } })
+    this.left()
+  }
+
+  /** It has ended. */
+  left(): void {
+    this.#forget()
+    this.#tabs.postMessage('out')
+  }
+
+  /** What is known of who is signed in has changed. */
+  update(user: Account): void {
+    if (this.#state.is === 'in') this.#enter({ ...this.#state, user })
+  }
+
+  #refresh(): Promise<string> {
+    this.#refreshing ??= oneTabAtATime(() => this.#exchange()).finally(() => (this.#refreshing = undefined))
+    return this.#refreshing
+  }
+
+  async #exchange(): Promise<string> {
+    try {
+      return await this.#take(await ask('POST', '/session/refresh', { body: {}, headers: PAGE_HEADER }))
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) {
+        const was = this.#state.is
+        this.#forget(was === 'in' ? { code: 'SESSION_ENDED', message: 'the session has ended', advice: '' } : undefined)
+      }
+      throw error
+    }
+  }
+
+  async #take(response: Response): Promise<string> {
+    const signed = (await response.json()) as Signed
+    // By the server's clock: the one here may be wrong.
+    const now = Date.parse(response.headers.get('date') ?? '') || Date.now()
+    this.#token = { text: signed.accessToken, until: Date.now() + signed.expires - now }
+    try {
+      this.#store.setItem(MARK, '1')
+    } catch {
+      // The store is full: after a reload one signs in again.
+    }
+    const { state } = this
+    const same = state.is === 'in' && state.session === signed.session
+    if (!same) this.#enter({ is: 'in', user: signed.user, session: signed.session })
+    return signed.accessToken
+  }
+
+  #forget(problem?: Problem): void {
+    this.#token = undefined
+    this.#store.removeItem(MARK)
+    this.#enter({ is: 'out', ...(problem && { problem }) })
+  }
+
+  /** Another tab of this browser has signed in or out. */
+  #heard(what: unknown): void {
+    if (what === 'out') this.#forget()
+    // The cookie is another one now: whoever it names is signed in here too.
+    if (what === 'in') void this.#refresh().catch(() => undefined)
+  }
+
+  #enter(state: SessionState): void {
+    this.#state = state
+    for (const watcher of this.#watchers) watcher()
+  }
+}
+
+/** Pages that came over plain HTTP have no locks: there the server bears two tabs that refresh at once. */
+const oneTabAtATime = <T>(work: () => Promise<T>): Promise<T> =>
+  'locks' in navigator ? navigator.locks.request(SHARED, work) : work()
+
+const BROWSERS = [
+  [/Edg\//, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/Firefox\//, 'Firefox'],
+  [/Chrome\//, 'Chrome'],
+  [/Safari\//, 'Safari'],
+] as const
+const SYSTEMS = [
+  [/Android/, 'Android'],
+  [/iPhone|iPad/, 'iOS'],
+  [/Windows/, 'Windows'],
+  [/Mac OS/, 'macOS'],
+  [/Linux/, 'Linux'],
+] as const
+
+/** How this device calls itself in the list of devices. */
+export const deviceName = (agent: string): string => {
+  const find = (names: readonly (readonly [RegExp, string])[]): string | undefined =>
+    names.find(([pattern]) => pattern.test(agent))?.[1]
+  const parts = [find(BROWSERS), find(SYSTEMS)].filter(part => part !== undefined)
+  return parts.join(' · ') || agent.slice(0, 100)
+}
