@@ -68,7 +68,10 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const bridge: Config = access.log ? { ...config, ROOMS: 'auto' } : config
     const node = new Node({ config: bridge, ...ports, ...access.people, meter: metrics.meter, logger, version })
     if (bridges) await access.follow?.(node)
-    const checks = { log: (timeout: number) => log.check(timeout), [access.part]: access.check }
+    const checks = {
+      log: (timeout: number) => log.check(timeout),
+      [access.part]: (timeout: number) => access.check(timeout),
+    }
     const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
     const { meter } = metrics
     app.server.on('clientError', () => meter.add('refused', 1, 'http'))

@@ -101,7 +101,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
             accounts.routes,
             people.routes,
             roomsApi({ db, signals, config, hint }),
-            api => fleetRoutes(api, { db, presence, signals }),
+            api => fleetRoutes(api, { db, presence, signals, forget, hint }),
           ],
           published: [accounts.published],
         }),
