@@ -89,6 +89,8 @@ wire(
       `${epoch}-x`,
       `${epoch}--1`,
       `${epoch}-21`,
+      `${epoch}-00`,
+      `${epoch}-01`,
       `${epoch}-9999999999999999999`,
       `${epoch}-99999999999999999999`,
       `${epoch.toUpperCase()}X-1`,
