@@ -4,7 +4,7 @@ import { newId } from '../database/ids.ts'
 import { memoryPresence } from '../drivers/memory/presence.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
 import type { Client } from '../ports/presence.ts'
-import { people } from '../rooms/testkit/people.ts'
+import { people, roomOf } from '../rooms/testkit/people.ts'
 import { openTestApi } from '../testkit/api.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { fleetRoutes, followOrders, type Node } from './index.ts'
@@ -23,7 +23,11 @@ const clientOf = (user: string, more: Partial<Client> = {}): Client => ({
 const setUp = async (t: Test, db: Db) => {
   const presence = memoryPresence({ ttl: 60_000 }).port
   const signals = memorySignals().port
-  const ask = await openTestApi(t, db, api => fleetRoutes(api, { db, presence, signals }))
+  let hints = 0
+  const forgotten: string[] = []
+  const forget = [async (_tx: unknown, user: string): Promise<void> => void forgotten.push(user)]
+  const parts = { db, presence, signals, forget, hint: () => hints++ }
+  const ask = await openTestApi(t, db, api => fleetRoutes(api, parts))
   const [admin, ann] = await people(db, 'admin', 'ann')
   await db.updateTable('users').set({ is_admin: true }).where('id', '=', admin).execute()
   const done: unknown[] = []
@@ -40,7 +44,7 @@ const setUp = async (t: Test, db: Db) => {
       waiting.push(look)
       look()
     })
-  return { ask, presence, admin, ann, until, done }
+  return { ask, presence, admin, ann, until, done, forgotten, hints: () => hints }
 }
 
 await testDatabases(t, async (t, { db }) => {
@@ -90,20 +94,33 @@ await testDatabases(t, async (t, { db }) => {
     t.match(rest.body['items'], [{ act: 'disconnect', detail: { connection: id } }])
   })
 
-  await t.test('an act upon somebody says so', async t => {
-    const { ask, admin, ann } = await setUp(t, db)
-    await db.insertInto('audit').values({ actor_id: admin, act: 'delete', user_id: ann, room_id: 'r' }).execute()
-    const { body } = await ask(admin, 'GET', '/admin/audit?limit=1')
-    t.match(body['items'], [{ act: 'delete', user: ann, room: 'r', detail: {} }])
+  await t.test('accounts and rooms are deleted, which is written down', async t => {
+    const { ask, admin, ann, forgotten, hints } = await setUp(t, db)
+    const room = await roomOf(db, ann)
+    t.equal((await ask(admin, 'DELETE', `/admin/rooms/${room}`)).status, 204)
+    t.match(await ask(admin, 'DELETE', `/admin/rooms/${room}`), { status: 404, body: { code: 'NO_SUCH_ROOM' } })
+    t.equal((await ask(admin, 'DELETE', `/admin/users/${ann}`)).status, 204)
+    t.match(await ask(admin, 'DELETE', `/admin/users/${ann}`), { status: 404, body: { code: 'NO_SUCH_USER' } })
+    t.same([forgotten, hints()], [[ann], 2])
+    const { body } = await ask(admin, 'GET', '/admin/audit?limit=2')
+    t.match(body['items'], [
+      { act: 'delete user', user: ann, detail: {} },
+      { act: 'delete room', room },
+    ])
+    await t.resolves(
+      db.selectFrom('users').selectAll().where('id', '=', ann).where('name', 'is', null).executeTakeFirstOrThrow(),
+    )
   })
 
   await t.test('nobody else may', async t => {
-    const { ask, ann, done } = await setUp(t, db)
+    const { ask, admin, ann, done } = await setUp(t, db)
     const asked = [
       await ask(ann, 'GET', '/admin/connections'),
       await ask(ann, 'DELETE', `/admin/connections/${newId()}`),
       await ask(ann, 'POST', '/admin/announcements', { body: { text: 'x' } }),
       await ask(ann, 'GET', '/admin/audit'),
+      await ask(ann, 'DELETE', `/admin/users/${admin}`),
+      await ask(ann, 'DELETE', `/admin/rooms/${newId()}`),
     ]
     for (const each of asked) t.match(each, { status: 403, body: { code: 'FORBIDDEN' } })
     await new Promise(setImmediate)

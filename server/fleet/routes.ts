@@ -1,10 +1,11 @@
 import { Type } from 'typebox'
-import { PersonSchema, readAccount, readPeople } from '../accounts/index.ts'
-import type { Db } from '../database/database.ts'
+import { deleteAccount, PersonSchema, readAccount, readPeople, type Forget } from '../accounts/index.ts'
+import { transaction, type Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
 import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
 import type { Presence } from '../ports/presence.ts'
 import type { Signals } from '../ports/signals.ts'
+import { removeRoom } from '../rooms/index.ts'
 import { actsOf, writeDown } from './audit.ts'
 import { announce, disconnect } from './orders.ts'
 
@@ -12,6 +13,10 @@ export interface RouteParts {
   readonly db: Db
   readonly presence: Presence
   readonly signals: Signals
+  /** What is done when an account is deleted, whoever does it. */
+  readonly forget: readonly Forget[]
+  /** Rights were changed on this node: it is to be told everybody now. */
+  readonly hint: () => void
 }
 
 const tags = ['admin']
@@ -32,6 +37,7 @@ const demandAdmin = async (db: Db, user: string): Promise<void> => {
 export const fleetRoutes = (api: Api, parts: RouteParts): void => {
   connections(api, parts)
   announcements(api, parts)
+  removals(api, parts)
   audit(api, parts)
 }
 
@@ -131,6 +137,52 @@ const announcements = (api: Api, { db, signals }: RouteParts): void => {
       })
       if (first) announce(signals, said.text)
       return said
+    },
+  )
+}
+
+const removals = (api: Api, { db, forget, hint }: RouteParts): void => {
+  const params = Type.Object({ id: Id })
+  api.delete(
+    '/admin/users/:id',
+    {
+      config: { errors: ['FORBIDDEN', 'NO_SUCH_USER', 'LAST_ADMIN'] },
+      schema: {
+        tags,
+        summary: 'Delete an account',
+        description: 'As its holder would: their sessions end, and what is known of them is removed.',
+        params,
+        response: { 204: nothing('The account is gone') },
+      },
+    },
+    async ({ identity, params: { id: user }, ip }, reply) => {
+      await demandAdmin(db, identity.user)
+      const note: Forget = tx => writeDown(tx, { actor: identity.user, act: 'delete user', user, address: ip })
+      await deleteAccount(db, user, [...forget, note])
+      hint()
+      return reply.code(204).send(null)
+    },
+  )
+  api.delete(
+    '/admin/rooms/:id',
+    {
+      config: { errors: ['FORBIDDEN', 'NO_SUCH_ROOM'] },
+      schema: {
+        tags,
+        summary: 'Delete a room',
+        description: 'With all that was said there.',
+        params,
+        response: { 204: nothing('The room is gone') },
+      },
+    },
+    async ({ identity, params: { id: room }, ip }, reply) => {
+      await demandAdmin(db, identity.user)
+      await transaction(db, async tx => {
+        await removeRoom(tx, room)
+        await writeDown(tx, { actor: identity.user, act: 'delete room', room, address: ip })
+      })
+      hint()
+      return reply.code(204).send(null)
     },
   )
 }

@@ -4,7 +4,7 @@ import { newId } from '../database/ids.ts'
 import type { Row } from '../database/schema.ts'
 import type { Telling } from './telling.ts'
 
-export type NotificationKind = Row<'notifications'>['kind']
+type NotificationKind = Row<'notifications'>['kind']
 
 /** What somebody is to be notified of. */
 export interface News {

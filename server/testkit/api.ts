@@ -5,7 +5,7 @@ import type { Db } from '../database/database.ts'
 import { openApi, type Api } from '../http/api.ts'
 import { buildHttp } from '../http/server.ts'
 
-export interface Answered {
+interface Answered {
   readonly status: number
   /** What it says; never undefined, so that tests can look into it. */
   readonly body: Readonly<Record<string, unknown>>

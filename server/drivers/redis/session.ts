@@ -9,7 +9,7 @@ export interface SessionOptions<Script extends string> {
 }
 
 /** A connection that ends is not made again: what comes after it may be another Redis. */
-export const clientOf = ({ url, answerWithin }: Pick<SessionOptions<never>, 'url' | 'answerWithin'>) =>
+const clientOf = ({ url, answerWithin }: Pick<SessionOptions<never>, 'url' | 'answerWithin'>) =>
   createClient({
     url,
     RESP: 2,
