@@ -1,123 +1,98 @@
-import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { freshPostgres } from '../testkit/database.ts'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
-import { Probe, transports, type Received, type TransportName } from '../testkit/probe.ts'
-import { kafkaBrokers, postgresUrl, redisUrl } from '../testkit/services.ts'
+import {
+  call,
+  makeRoom,
+  PASSWORD,
+  person,
+  removal,
+  said,
+  sharedServices,
+  system,
+  to,
+  type Person,
+} from '../testkit/product.ts'
+import { Probe, transports, type TransportName } from '../testkit/probe.ts'
 
 t.setTimeout(180_000)
-const nodes = await startFleet(t, 3, await kafkaBrokers(t), {
-  ACCESS: 'accounts',
-  HOST: '127.0.0.1',
-  DATABASE_URL: await freshPostgres(t, await postgresUrl(t)),
-  REDIS_URL: await redisUrl(t),
-  SESSION_SECRET: randomBytes(32).toString('hex'),
-})
+const { brokers, env } = await sharedServices(t)
+const nodes = await startFleet(t, 3, brokers, env)
 const [one, two, three] = nodes as [FleetNode, FleetNode, FleetNode]
-
-type Json = Readonly<Record<string, unknown>>
-
-const ask = async (node: FleetNode, method: string, path: string, body?: object, token?: string): Promise<Json> => {
-  const response = await fetch(`http://127.0.0.1:${node.port}/api${path}`, {
-    method,
-    headers: {
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(body && { 'content-type': 'application/json' }),
-    },
-    ...(body && { body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-  return text === '' ? {} : (JSON.parse(text) as Json)
-}
-
-interface Person {
-  readonly id: string
-  readonly token: string
-  readonly does: (node: FleetNode, method: string, path: string, body?: object) => Promise<Json>
-}
-
-const person = async (name: string): Promise<Person> => {
-  const account = { name: `${name}.${randomBytes(6).toString('hex')}`, password: 'correct horse' }
-  const { id } = await ask(one, 'POST', '/users', account)
-  const { accessToken } = await ask(one, 'POST', '/session', { ...account, keep: 'body' })
-  const token = accessToken as string
-  return { id: id as string, token, does: (node, method, path, body) => ask(node, method, path, body, token) }
-}
-
-const [ann, bob, eve] = [await person('ann'), await person('bob'), await person('eve')]
-
-const makeRoom = async (visibility: string, ...members: Person[]): Promise<string> => {
-  const invite = members.map(({ id }) => id)
-  const { id } = await ann.does(one, 'POST', '/rooms', { name: 'a room', visibility, invite })
-  for (const member of members) {
-    const { items } = await member.does(two, 'GET', '/invitations')
-    const wanted = (items as { id: string; room: { id: string } }[]).find(({ room }) => room.id === id)
-    await member.does(three, 'POST', `/invitations/${wanted!.id}/accept`)
-  }
-  return id as string
-}
-
-const to = (room: string) => ({ destination: `/topic/${room}` })
+const [ann, bob, eve] = [await person(one, 'ann'), await person(one, 'bob'), await person(one, 'eve')]
 
 /** Somebody on a node, subscribed to these rooms and told of removals. */
 const listen = async (t: Test, transport: TransportName, node: FleetNode, who: Person, rooms: readonly string[]) => {
-  const probe = await Probe.connect(t, transport, node, { passcode: who.token })
+  const probe = await who.connect(t, transport, node)
   await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
   for (const room of rooms) await probe.request('SUBSCRIBE', { id: room, ...to(room) })
   return probe
 }
+/** The same on each node. */
+const everywhere = (t: Test, transport: TransportName, who: Person, rooms: readonly string[]): Promise<Probe[]> =>
+  Promise.all(nodes.map(node => listen(t, transport, node, who, rooms)))
 
-const removal = async (probe: Probe): Promise<unknown> => {
-  const told = await probe.take(({ headers }) => headers['type'] === 'removed', 'removed')
-  return (JSON.parse(told.body.toString()) as { room: string }).room
+/** That a SEND is refused, which ends the connection. */
+const refused = async (t: Test, probe: Probe, room: string): Promise<void> => {
+  probe.send('SEND', { ...to(room), receipt: 'no' })
+  t.match((await probe.error()).headers, { 'code': 'FORBIDDEN', 'receipt-id': 'no' })
 }
 
-const isSaid = ({ headers }: Received): boolean => headers['destination']!.startsWith('/topic/') && !headers['type']
-
-/** What was said in rooms, up to and with the barrier. */
-const said = async (probe: Probe, last: string): Promise<string[]> => {
-  const bodies: string[] = []
-  while (bodies.at(-1) !== last) {
-    const frame = await probe.next('MESSAGE')
-    if (isSaid(frame)) bodies.push(frame.body.toString())
-  }
-  return bodies
+/** That all of these get what is said last, and nothing before it. */
+const hear = async (t: Test, probes: readonly Probe[], body: string): Promise<void> => {
+  for (const probe of probes) t.same(await said(probe, body), [body])
 }
 
 for (const transport of transports) {
   void t.test(`[S-72] a kick on one node ends reading and sending on three (${transport})`, async t => {
-    const [room, stays] = [await makeRoom('private', bob), await makeRoom('private', bob)]
+    const [room, stays] = [await makeRoom(three, ann, 'private', [bob]), await makeRoom(three, ann, 'private', [bob])]
     const host = await listen(t, transport, one, ann, [room])
-    const guests = await Promise.all(nodes.map(node => listen(t, transport, node, bob, [room, stays])))
+    const guests = await everywhere(t, transport, bob, [room, stays])
     await host.request('SEND', to(room), 'before')
-    for (const guest of guests) t.same(await said(guest, 'before'), ['before'])
+    await hear(t, guests, 'before')
     await ann.does(two, 'DELETE', `/rooms/${room}/members/${bob.id}`)
     t.same(await Promise.all(guests.map(removal)), [room, room, room])
     await host.request('SEND', to(room), 'after')
     await host.request('SEND', to(stays), 'barrier')
+    await hear(t, guests, 'barrier')
     for (const guest of guests) {
-      t.same(await said(guest, 'barrier'), ['barrier'])
       await guest.request('UNSUBSCRIBE', { id: room })
-      guest.send('SEND', { ...to(room), receipt: 'no' })
-      t.match((await guest.error()).headers, { 'code': 'FORBIDDEN', 'receipt-id': 'no' })
+      await refused(t, guest, room)
     }
-    const left = await host.take(({ body }) => body.includes('"left"'), 'who has left')
-    t.match(left.headers, { type: 'system', sender: ann.id })
-    t.same(JSON.parse(left.body.toString()), { event: 'left', user: bob.id })
+    t.same(await system(host), { event: 'left', user: bob.id })
+  })
+
+  void t.test(`[S-72] a ban ends reading a public room on three nodes, and coming back (${transport})`, async t => {
+    const [room, stays] = [await makeRoom(one, ann, 'public', [bob]), await makeRoom(one, ann, 'public')]
+    const host = await listen(t, transport, two, ann, [])
+    const [members, strangers] = [
+      await everywhere(t, transport, bob, [room, stays]),
+      await everywhere(t, transport, eve, [room, stays]),
+    ]
+    await host.request('SEND', to(room), 'before')
+    await hear(t, [...members, ...strangers], 'before')
+    for (const who of [bob, eve]) await ann.does(three, 'PUT', `/rooms/${room}/bans/${who.id}`)
+    for (const probe of [...members, ...strangers]) t.equal(await removal(probe), room)
+    await host.request('SEND', to(room), 'after')
+    await host.request('SEND', to(stays), 'barrier')
+    await hear(t, [...members, ...strangers], 'barrier')
+    for (const probe of strangers) {
+      probe.send('SUBSCRIBE', { id: 'again', ...to(room) })
+      t.match((await probe.error()).headers, { code: 'FORBIDDEN' }, 'as a room that there never was')
+    }
+    t.match(await bob.tries(one, 'PUT', `/rooms/${room}/membership`), { status: 404, body: { code: 'NO_SUCH_ROOM' } })
   })
 }
 
 void t.test('[S-72] a room that becomes private, and one that is deleted, on three nodes', async t => {
-  const [room, stays] = [await makeRoom('public', bob), await makeRoom('public')]
-  const strangers = await Promise.all(nodes.map(node => listen(t, 'tcp', node, eve, [room, stays])))
-  const members = await Promise.all(nodes.map(node => listen(t, 'websocket', node, bob, [room, stays])))
+  const [room, stays] = [await makeRoom(one, ann, 'public', [bob]), await makeRoom(one, ann, 'public')]
+  const strangers = await everywhere(t, 'tcp', eve, [room, stays])
+  const members = await everywhere(t, 'websocket', bob, [room, stays])
   const host = await listen(t, 'tcp', three, ann, [])
   await ann.does(one, 'PATCH', `/rooms/${room}`, { visibility: 'private' })
   t.same(await Promise.all(strangers.map(removal)), [room, room, room])
   await host.request('SEND', to(room), 'among us')
   await host.request('SEND', to(stays), 'barrier')
-  for (const stranger of strangers) t.same(await said(stranger, 'barrier'), ['barrier'])
+  await hear(t, strangers, 'barrier')
   // Rooms do not wait for each other.
   for (const member of members) {
     const both = new Set([...(await said(member, 'barrier')), 'barrier'])
@@ -126,9 +101,70 @@ void t.test('[S-72] a room that becomes private, and one that is deleted, on thr
   await ann.does(two, 'DELETE', `/rooms/${room}`)
   t.same(await Promise.all(members.map(removal)), [room, room, room])
   await host.request('SEND', to(stays), 'still here')
-  for (const member of members) t.same(await said(member, 'still here'), ['still here'], 'the connection goes on')
+  await hear(t, members, 'still here')
   for (const member of members) {
     member.send('SUBSCRIBE', { id: 'again', ...to(room) })
     t.match((await member.error()).headers, { code: 'FORBIDDEN' }, 'as a room that there never was')
   }
+})
+
+void t.test('a block ends writing in the direct room of the two, for both, on three nodes', async t => {
+  const [other, stays] = [await makeRoom(one, ann, 'private', [bob]), await makeRoom(one, ann, 'private', [bob])]
+  const { id } = await ann.does(one, 'POST', '/direct-rooms', { user: bob.id })
+  const direct = id as string
+  const rooms = [direct, other, stays]
+  const [anns, bobs] = [await everywhere(t, 'tcp', ann, rooms), await everywhere(t, 'websocket', bob, rooms)]
+  for (const [i, probe] of bobs.entries()) {
+    await probe.request('SEND', to(direct), `before ${i}`)
+    await hear(t, [...anns, ...bobs], `before ${i}`)
+  }
+  await ann.does(two, 'PUT', `/blocks/${bob.id}`)
+  t.teardown(() => ann.does(two, 'DELETE', `/blocks/${bob.id}`))
+  // They are not told. But nodes hear of what ends in its order, and this is later.
+  await ann.does(two, 'DELETE', `/rooms/${other}/members/${bob.id}`)
+  t.same(await Promise.all(bobs.map(removal)), [other, other, other])
+  for (const probe of bobs) await refused(t, probe, direct)
+  await refused(t, anns[0]!, direct)
+  const late = await listen(t, 'tcp', one, bob, [direct])
+  await anns[1]!.request('SEND', to(stays), 'barrier')
+  t.same(await said(anns[2]!, 'barrier'), ['barrier'])
+  t.same(
+    late.frames.filter(({ headers }) => headers['destination'] === `/topic/${direct}`),
+    [],
+  )
+})
+
+void t.test('a session that ends ends its connections on three nodes, and no other', async t => {
+  const room = await makeRoom(one, ann, 'private', [bob])
+  const gone = await bob.again(two)
+  const host = await listen(t, 'tcp', two, ann, [])
+  const [ending, staying] = [await everywhere(t, 'websocket', gone, [room]), await everywhere(t, 'tcp', bob, [room])]
+  await host.request('SEND', to(room), 'before')
+  await hear(t, [...ending, ...staying], 'before')
+  await bob.does(three, 'DELETE', `/sessions/${gone.session}`)
+  for (const probe of ending) t.match((await probe.error()).headers, { code: 'SESSION_ENDED' })
+  await host.request('SEND', to(room), 'after')
+  await hear(t, staying, 'after')
+  for (const probe of ending) t.notOk(probe.frames.some(({ body }) => body.toString() === 'after'))
+  for (const node of nodes) {
+    t.match(await gone.tries(node, 'GET', '/me'), { status: 401, body: { code: 'SESSION_ENDED' } })
+    const probe = await Probe.open(t, 'tcp', node)
+    probe.send('CONNECT', { 'accept-version': '1.2', 'host': 'test', 'passcode': gone.token })
+    t.match((await probe.error()).headers, { code: 'SESSION_ENDED' })
+  }
+})
+
+void t.test('an account that is deleted ends all that is theirs on three nodes, and what they own goes on', async t => {
+  const cat = await person(two, 'cat')
+  const room = await makeRoom(one, cat, 'private', [bob])
+  const [theirs, bobs] = [await everywhere(t, 'tcp', cat, [room]), await everywhere(t, 'websocket', bob, [room])]
+  await theirs[0]!.request('SEND', to(room), 'before')
+  await hear(t, [...theirs, ...bobs], 'before')
+  await cat.does(three, 'POST', '/me/deletion', { password: PASSWORD })
+  for (const probe of theirs) t.match((await probe.error()).headers, { code: 'SESSION_ENDED' })
+  await bobs[1]!.request('SEND', to(room), 'after')
+  await hear(t, bobs, 'after')
+  t.match(await bob.does(one, 'GET', `/rooms/${room}`), { role: 'owner', memberCount: 1 })
+  const signIn = { name: cat.name, password: PASSWORD, keep: 'body' }
+  t.match(await call(two, 'POST', '/api/session', { body: signIn }), { status: 401, body: { code: 'BAD_CREDENTIALS' } })
 })

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import pg from 'pg'
 import t from 'tap'
-import { FleetNode, startFleet } from '../testkit/fleet.ts'
+import { startFleet, type FleetNode } from '../testkit/fleet.ts'
 import { call, makeRoom, person, removal, said, sharedServices, system, to } from '../testkit/product.ts'
 
 t.setTimeout(180_000)
