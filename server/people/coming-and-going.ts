@@ -43,10 +43,13 @@ export class ComingAndGoing {
     const { db, signals } = this.#options
     const bodies = new Map(transitions.map(({ user, online, at }) => [user, { user, online, at }]))
     const users = [...bodies.keys()]
+    const gone = transitions.filter(({ online }) => !online).map(({ user }) => user)
     const [friends, rooms, estranged] = await Promise.all([
       friendsOfAll(db, users),
       smallRoomsOf(db, users),
       estrangedFrom(db, users),
+      // Whoever asks when they are told finds it.
+      gone.length > 0 && markSeen(db, gone),
     ])
     for (const [user, body] of bodies) {
       for (const friend of friends.get(user)!) signals.publish(userChannel(friend), { type: 'presence', body })
@@ -62,7 +65,5 @@ export class ComingAndGoing {
         ...(except.length > 0 && { except }),
       })
     }
-    const gone = transitions.filter(({ online }) => !online).map(({ user }) => user)
-    if (gone.length > 0) await markSeen(db, gone)
   }
 }
