@@ -1,6 +1,7 @@
 import t from 'tap'
 import { at } from '../database/database.ts'
 import { testDatabases } from '../testkit/database.ts'
+import { until } from '../testkit/node.ts'
 import { DEVICE_KEPT, GRACE } from './sessions.ts'
 import { freshName, openTestAccounts, ORIGIN, page, PASSWORD, type Answer } from './testkit/accounts.ts'
 import { ACCESS_FOR } from './tokens.ts'
@@ -178,10 +179,8 @@ await testDatabases(t, async (t, { db, another }) => {
     t.equal(elsewhere.status, 200)
     await node.ask('DELETE', '/api/session', ann)
     t.match(node.told.at(-1), { session: ann.session })
-    let answer: Answer
-    do answer = await other.ask('GET', '/api/me', ann)
-    while (answer.status === 200)
-    t.match(answer, { status: 401, body: { code: 'SESSION_ENDED' } })
+    await until(async () => (await other.ask('GET', '/api/me', ann)).status !== 200)
+    t.match(await other.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
     t.match(other.told.at(-1), { session: ann.session })
   })
 

@@ -115,9 +115,9 @@ export const startBridge = async (
 }
 
 /** Resolves when `condition` holds, looked at in every turn of the event loop. */
-export const until = async (condition: () => boolean): Promise<void> => {
+export const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
   const patience = Date.now() + 20_000
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > patience) throw new Error('what was waited for did not come')
     await new Promise(setImmediate)
   }
