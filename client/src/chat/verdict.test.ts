@@ -20,7 +20,7 @@ t.test('a lost connection is opened again', async t => {
 })
 
 t.test('credentials that are refused end it', async t => {
-  for (const code of ['BAD_CREDENTIALS', 'TOKEN_EXPIRED', 'UNSUPPORTED_VERSION']) {
+  for (const code of ['BAD_CREDENTIALS', 'TOKEN_EXPIRED', 'SESSION_ENDED', 'ENDED_BY_ADMIN', 'UNSUPPORTED_VERSION']) {
     for (const connected of [true, false]) {
       t.same(judge(end(code, { connected })), { then: 'stop' })
       t.same(judge(end(code, { connected, cause: { kind: 'renew', token: 'x' } })), { then: 'stop' })
@@ -34,7 +34,15 @@ t.test('credentials that are refused end it', async t => {
 })
 
 t.test('what passes is waited for, as long as the server says', async t => {
-  const passing = ['LOG_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING', 'TOO_MANY_CONNECTIONS', 'STALLED', 'LOGIN_TIMEOUT']
+  const passing = [
+    'LOG_UNAVAILABLE',
+    'DATABASE_UNAVAILABLE',
+    'RATE_LIMITED',
+    'DRAINING',
+    'TOO_MANY_CONNECTIONS',
+    'STALLED',
+    'LOGIN_TIMEOUT',
+  ]
   for (const code of passing) {
     for (const cause of [undefined, join, send('k')]) {
       const more = cause ? { cause } : {}
@@ -50,6 +58,7 @@ t.test('what passes is waited for, as long as the server says', async t => {
 t.test('what concerns one room or one message fails that alone', async t => {
   for (const code of ['FORBIDDEN', 'NO_SUCH_ROOM', 'TOO_MANY_ROOMS', 'BAD_DESTINATION', 'INTERNAL', 'SOMETHING_NEW']) {
     t.same(judge(end(code, { cause: join })), { then: 'failRoom', room: 'r' })
+    t.same(judge(end(code, { cause: { kind: 'listen', room: 'r' } })), { then: 'failRoom', room: 'r' })
     t.same(judge(end(code, { cause: send('k') })), { then: 'failMessage', key: 'k' })
   }
   t.same(judge(end('FORBIDDEN')), { then: 'again' }, 'a right that ended: the next SUBSCRIBE tells which')

@@ -27,8 +27,10 @@ const nowhere = (): (() => void) => () => {}
 /** What somebody is called, of whom messages and signals say only the id. */
 export const useName = (id: string): string => {
   const product = useContext(ProductContext)
-  const person = useSyncExternalStore(product?.people.subscribe ?? nowhere, () => product?.people.get(id))
-  return product ? nameOf(person) : id
+  // A message of one's own that is on its way has no sender yet.
+  const known = id === '' ? undefined : product
+  const person = useSyncExternalStore(product?.people.subscribe ?? nowhere, () => known?.people.get(id))
+  return known ? nameOf(person) : id
 }
 
 /** The same for whoever asks later. */

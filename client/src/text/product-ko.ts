@@ -39,7 +39,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   account: '계정',
 
   findTitle: '사람 찾기',
-  findPeople: '아이디의 앞부분',
+  findPeople: '아이디 앞부분으로 찾기',
   nobodyFound: '그렇게 시작하는 아이디가 없습니다.',
   yourFriends: '내 친구',
   noFriends: '아직 없습니다. 아이디로 찾아 친구를 신청해 보세요.',
@@ -85,7 +85,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   publicHint: '누구나 찾고 읽고 들어올 수 있습니다.',
   makeRoom: '만들기',
   inviteNow: '바로 초대하기',
-  findRoom: '방 이름의 앞부분',
+  findRoom: '방 이름 앞부분으로 찾기',
   noRoomsFound: '그런 이름의 공개 방이 없습니다.',
   membersIn: count => `멤버 ${count}명`,
   roomSettings: '방 설정',

@@ -1,7 +1,7 @@
 import type { Device } from '../../api-types.ts'
 import { useList } from '../../hooks/use-load.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { formatMoment, text } from '../../text/text.ts'
+import { formatBrief, text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
 import { Listing, Screen } from './screen.tsx'
 
@@ -24,7 +24,7 @@ export const DevicesScreen = () => {
             <span className="who-text">
               <span className="who-name">{device.device || text.unknownDevice}</span>
               <span className="faint">
-                {device.address} · {text.lastSeen(formatMoment(device.lastSeenAt))}
+                {device.address} · {text.lastSeen(formatBrief(device.lastSeenAt))}
               </span>
             </span>
             <span className="acts">

@@ -4,7 +4,7 @@ import type { RoomId } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { useList, useLoad } from '../../hooks/use-load.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { formatMoment, text } from '../../text/text.ts'
+import { formatBrief, text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
 import { PersonRow } from './person-row.tsx'
 import { PickPeople } from './pick-people.tsx'
@@ -113,7 +113,7 @@ const Links = ({ id }: { readonly id: RoomId }) => {
             <span className="who-text">
               <span>{text.linkUses(link.uses)}</span>
               <span className="faint">
-                {text[`link.${link.state}`]} · {formatMoment(link.createdAt)}
+                {text[`link.${link.state}`]} · {formatBrief(link.createdAt)}
               </span>
             </span>
             {link.state === 'open' && (

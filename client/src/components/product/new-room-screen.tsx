@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useId, useState } from 'react'
 import type { OpenVisibility, Person, RoomInfo } from '../../api-types.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { go } from '../../hooks/use-place.ts'
@@ -13,6 +13,7 @@ import { VisibilityField } from './visibility-field.tsx'
 export const NewRoomScreen = () => {
   const { api, changes } = useProduct()
   const { busy, problem, run } = useAct()
+  const form = useId()
   const [name, setName] = useState('')
   const [about, setAbout] = useState('')
   const [visibility, setVisibility] = useState<OpenVisibility>('private')
@@ -29,7 +30,7 @@ export const NewRoomScreen = () => {
   const badName = problem?.code === 'BAD_NAME'
   return (
     <Screen title={text.newRoom}>
-      <form className="form" onSubmit={submit} noValidate>
+      <form id={form} className="form" onSubmit={submit} noValidate>
         <Field
           label={text.roomName}
           hint={text.roomNameHint}
@@ -40,16 +41,16 @@ export const NewRoomScreen = () => {
         />
         <Field label={text.topic} hint={text.topicHint} wrong={undefined} value={about} onChange={setAbout} />
         <VisibilityField value={visibility} onChange={setVisibility} />
-        {!badName && <Trouble problem={problem} />}
-        <p className="form-end">
-          <button type="submit" className="primary" disabled={busy}>
-            {text.makeRoom}
-          </button>
-        </p>
       </form>
       <Section title={text.inviteNow}>
         <PickPeople picked={invited} onPick={setInvited} />
       </Section>
+      {!badName && <Trouble problem={problem} />}
+      <p className="form-end">
+        <button type="submit" form={form} className="primary" disabled={busy}>
+          {text.makeRoom}
+        </button>
+      </p>
     </Screen>
   )
 }

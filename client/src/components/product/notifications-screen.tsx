@@ -1,7 +1,7 @@
 import type { Invitation, Notification } from '../../api-types.ts'
 import { useList } from '../../hooks/use-load.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { formatMoment, text } from '../../text/text.ts'
+import { formatBrief, text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
 import { Invitations } from './invitations.tsx'
 import { Listing, Screen, Section } from './screen.tsx'
@@ -35,7 +35,7 @@ export const NotificationsScreen = () => {
               <a className="who" href={hrefOf(each)} aria-label={lineOf(each)} onClick={() => void mark([each.id])()}>
                 <span className="who-text">
                   <span>{lineOf(each)}</span>
-                  <span className="faint">{formatMoment(each.createdAt)}</span>
+                  <span className="faint">{formatBrief(each.createdAt)}</span>
                 </span>
               </a>
             </li>

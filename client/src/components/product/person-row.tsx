@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react'
 import type { Person } from '../../api-types.ts'
 import { useOnline } from '../../hooks/use-product.ts'
-import { formatMoment, text } from '../../text/text.ts'
+import { formatBrief, text } from '../../text/text.ts'
 import { Avatar } from '../avatar.tsx'
 
 /** Whether somebody is there, where that is known. */
@@ -25,7 +25,7 @@ interface PersonRowProps {
 /** Somebody in a list. */
 export const PersonRow = ({ person, online, lastSeen, note, children }: PersonRowProps) => {
   const now = useOnline(person.id) ?? online
-  const seen = now === false && lastSeen !== undefined ? text.lastSeen(formatMoment(lastSeen)) : undefined
+  const seen = now === false && lastSeen !== undefined ? text.lastSeen(formatBrief(lastSeen)) : undefined
   return (
     <li className="row">
       <a className="who" href={`#/person/${person.id}`}>

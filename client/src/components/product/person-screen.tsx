@@ -2,7 +2,7 @@ import { useEffect } from 'react'
 import type { Person, PresenceOf } from '../../api-types.ts'
 import { useLoad } from '../../hooks/use-load.ts'
 import { useOnline, useProduct } from '../../hooks/use-product.ts'
-import { formatMoment, text } from '../../text/text.ts'
+import { formatBrief, text } from '../../text/text.ts'
 import { Avatar } from '../avatar.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { Dot } from './person-row.tsx'
@@ -32,7 +32,7 @@ export const PersonScreen = ({ user }: { readonly user: string }) => {
         <p className="faint">@{person.name}</p>
         {person.statusText && <p>{person.statusText}</p>}
         {seen && presence.lastSeen !== undefined && (
-          <p className="faint">{text.lastSeen(formatMoment(presence.lastSeen))}</p>
+          <p className="faint">{text.lastSeen(formatBrief(presence.lastSeen))}</p>
         )}
         <p className="acts">
           <AllActs person={person} />
