@@ -51,6 +51,9 @@ for (const kind of ['postgres', 'embedded'] as const) {
       '[S-14] CONNECT with an access token, as bearer or passcode, or with name and password',
       async (t, transport) => {
         const ann = await newcomer()
+        const room = { name: `a room over ${transport}`, visibility: 'public' }
+        const made = await ask('POST', '/rooms', { token: ann.accessToken, body: room })
+        t.equal(made.status, 201)
         const ways: Record<string, string>[] = [
           { Authorization: `Bearer ${ann.accessToken}` },
           { passcode: ann.accessToken },
@@ -60,8 +63,9 @@ for (const kind of ['postgres', 'embedded'] as const) {
           const probe = await Probe.open(t, transport, node)
           probe.send('CONNECT', { 'accept-version': '1.2', ...headers })
           t.equal((await probe.next('CONNECTED')).headers['user-name'], ann.user.id)
-          await probe.request('SUBSCRIBE', { id: 's', destination: '/topic/general' })
-          await probe.request('SEND', { destination: '/topic/general' }, 'hello')
+          const destination = `/topic/${(made.body as { id: string }).id}`
+          await probe.request('SUBSCRIBE', { id: 's', destination })
+          await probe.request('SEND', { destination }, 'hello')
           t.equal((await probe.next('MESSAGE')).headers['sender'], ann.user.id)
           probe.end()
         }
