@@ -2,6 +2,7 @@ import { type FormEvent, type ReactNode, useState } from 'react'
 import type { Account } from '../../api-types.ts'
 import type { Problem } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
+import { go } from '../../hooks/use-place.ts'
 import { useMe, useProduct } from '../../hooks/use-product.ts'
 import { explain, text } from '../../text/text.ts'
 import { Field } from '../field.tsx'
@@ -13,6 +14,10 @@ export const AccountScreen = () => {
   const { session } = useProduct()
   const me = useMe()
   if (!me) return null
+  const signOut = async (): Promise<void> => {
+    await session.signOut()
+    go('#/')
+  }
   return (
     <Screen title={text.account}>
       <Section title={text.profile}>
@@ -23,7 +28,7 @@ export const AccountScreen = () => {
           <a className="quiet link" href="#/devices">
             {text.showDevices}
           </a>
-          <ActButton act={() => session.signOut()}>{text.signOut}</ActButton>
+          <ActButton act={signOut}>{text.signOut}</ActButton>
         </p>
       </Section>
       <Section title={text.password}>
@@ -151,6 +156,7 @@ const DeleteForm = () => {
     run(async () => {
       await api.post('/me/deletion', { password })
       session.left()
+      go('#/')
     })
   }
   const wrong = wrongPassword(problem)

@@ -1,5 +1,6 @@
 import type { Device } from '../../api-types.ts'
 import { useList } from '../../hooks/use-load.ts'
+import { go } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
 import { formatBrief, text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
@@ -13,6 +14,10 @@ export const DevicesScreen = () => {
   const end = async (ended: readonly Device[]): Promise<void> => {
     for (const { id } of ended) await api.delete(`/sessions/${id}`)
     changes.happened('devices')
+  }
+  const signOutEverywhere = async (): Promise<void> => {
+    await session.signOut(true)
+    go('#/')
   }
   return (
     <Screen title={text.devices} back={{ href: '#/account', label: text.account }}>
@@ -45,7 +50,7 @@ export const DevicesScreen = () => {
             {text.endOthers}
           </ActButton>
         )}
-        <ActButton grave act={() => session.signOut(true)}>
+        <ActButton grave act={signOutEverywhere}>
           {text.signOutEverywhere}
         </ActButton>
       </p>

@@ -1,0 +1,126 @@
+import t, { type Test } from 'tap'
+import { inMs, sign, startNode, type TestNode, tokenAccess } from '../../../server/testkit/node.ts'
+import { Chat, type ChatOptions } from './chat.ts'
+
+t.setTimeout(60_000)
+
+const urlOf = ({ port }: TestNode): string => `ws://localhost:${port}/ws`
+
+const open = (t: Test, node: TestNode, user: string, options: Partial<ChatOptions> = {}): Chat => {
+  const chat = new Chat({ url: urlOf(node), user, credentials: { login: user }, ...options })
+  t.teardown(() => chat.stop())
+  chat.start()
+  return chat
+}
+
+/** Resolves when `condition` holds, looked at whenever the chat says that something has changed. */
+const when = (chat: Chat, condition: () => boolean): Promise<void> =>
+  new Promise(resolve => {
+    const look = (): void => {
+      if (!condition()) return
+      end()
+      resolve()
+    }
+    const end = chat.subscribe(look)
+    look()
+  })
+const online = (chat: Chat): Promise<void> => when(chat, () => chat.state.is === 'online')
+const joined = (chat: Chat, room: string): Promise<void> => when(chat, () => chat.room(room)?.is === 'joined')
+const bodies = (chat: Chat, room: string): string[] => (chat.room(room)?.messages ?? []).map(({ body }) => body)
+
+t.test('two chats see each other write, read and send; one that leaves hears nothing more', async t => {
+  const node = await startNode(t)
+  const [ann, bob] = [open(t, node, 'ann'), open(t, node, 'bob')]
+  for (const chat of [ann, bob]) {
+    chat.join('r')
+    await joined(chat, 'r')
+  }
+  const end = ann.listen('r')
+  const leave = bob.listen('r')
+  // What is sent after a room's own RECEIPT finds the subscription before it there.
+  ann.send('r', 'are you there?')
+  await when(bob, () => bodies(bob, 'r').includes('are you there?'))
+  bob.sayTyping('r')
+  bob.sayTyping('r')
+  await when(ann, () => ann.company('r').typing.includes('bob'))
+  t.same(bob.company('r').typing, [], 'not to oneself')
+  bob.sayRead('r', bob.room('r')!.messages.at(-1)!.id)
+  await when(ann, () => ann.company('r').reads.get('bob') === ann.room('r')?.messages.at(-1)?.id)
+  bob.send('r', 'I am')
+  await when(ann, () => bodies(ann, 'r').includes('I am'))
+  t.same(ann.company('r').typing, [], 'it has been sent')
+  end()
+  t.same([...ann.company('r').reads], [])
+  bob.sayRead('r', 'e-1')
+  bob.send('r', 'barrier')
+  await when(ann, () => bodies(ann, 'r').includes('barrier'))
+  t.same([...ann.company('r').reads], [])
+  leave()
+})
+
+t.test('a token is asked for before each connection; one that is refused is not offered again', async t => {
+  const node = await startNode(t, { ...tokenAccess })
+  const asked: (string | undefined)[] = []
+  const tokens = [await sign({ sub: 'ann', exp: inMs(-60_000) }), await sign({ sub: 'ann', exp: inMs(600_000) })]
+  const given = [...tokens]
+  let away = true
+  const chat = open(t, node, 'ann', {
+    credentials: { token: '' },
+    freshen: async refused => {
+      if (away) {
+        away = false
+        throw new Error('nobody answers')
+      }
+      asked.push(refused)
+      return given.shift() ?? ''
+    },
+  })
+  const seen: string[] = []
+  chat.onEvent(({ is }) => seen.push(is))
+  await online(chat)
+  t.same(asked, [undefined, tokens[0]], 'also where nobody answered at first')
+  t.same(seen, ['online'])
+})
+
+t.test('a token that ends is renewed on the same connection, or where that fails on a new one', async t => {
+  const node = await startNode(t, { ...tokenAccess })
+  const brief = await sign({ sub: 'ann', exp: inMs(2_000) })
+  const long = await sign({ sub: 'ann', exp: inMs(600_000) })
+  const renewed: Chat = open(t, node, 'ann', { credentials: { token: brief }, renew: async () => long })
+  const ended = open(t, node, 'ann', {
+    credentials: { token: '' },
+    freshen: async refused => (refused === undefined ? brief : long),
+    renew: () => Promise.reject(new Error('not now')),
+  })
+  const again = new Promise<void>(resolve => {
+    let times = 0
+    ended.onEvent(({ is }) => is === 'online' && ++times === 2 && resolve())
+  })
+  await online(renewed)
+  let breaks = 0
+  renewed.onEvent(({ is }) => is === 'online' && breaks++)
+  await again
+  renewed.join('r')
+  await joined(renewed, 'r')
+  t.equal(breaks, 0)
+  t.equal(renewed.state.is, 'online')
+})
+
+t.test('rooms and what is heard in them come back with a new connection', async t => {
+  const node = await startNode(t)
+  const [ann, bob] = [open(t, node, 'ann'), open(t, node, 'bob')]
+  for (const chat of [ann, bob]) {
+    chat.join('r')
+    await joined(chat, 'r')
+    chat.listen('r')
+  }
+  ann.stop()
+  bob.send('r', 'while you were away')
+  await when(bob, () => bodies(bob, 'r').length === 1)
+  ann.start()
+  await when(ann, () => bodies(ann, 'r').includes('while you were away'))
+  ann.send('r', 'back')
+  await when(bob, () => bodies(bob, 'r').includes('back'))
+  bob.sayTyping('r')
+  await when(ann, () => ann.company('r').typing.includes('bob'))
+})
