@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Db } from '../database/database.ts'
+import type { Json } from '../ports/channels.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Transition } from '../ports/presence.ts'
 import { newId } from '../database/ids.ts'
@@ -6,7 +8,11 @@ import { roomChannel, userChannel, type Signals } from '../ports/signals.ts'
 import { estrangedFrom, friendsOfAll, markSeen, smallRoomsOf } from './sight.ts'
 
 /** How many people one round of statements is about. */
-const AT_ONCE = 100
+const AT_ONCE = 50
+/** How many rounds wait at most; what is beyond is not told. */
+export const WAITING_MOST = 200
+/** After so many news others have a turn. */
+const TURN_AFTER = 1_000
 
 export interface ComingAndGoingOptions {
   readonly db: Db
@@ -17,7 +23,10 @@ export interface ComingAndGoingOptions {
 /** Tells friends and the members of small rooms who has come and gone, and writes down when those who went were last seen. */
 export class ComingAndGoing {
   readonly #options: ComingAndGoingOptions
-  readonly #underWay = new Set<Promise<void>>()
+  /** What is under way: a node that dies with all its users is not to take every connection to the database. */
+  #last: Promise<void> = Promise.resolve()
+  #waiting = 0
+  #published = 0
 
   constructor(options: ComingAndGoingOptions) {
     this.#options = options
@@ -26,21 +35,28 @@ export class ComingAndGoing {
   /** Returns at once. What cannot be found out now is not told. */
   tell(transitions: readonly Transition[]): void {
     for (let from = 0; from < transitions.length; from += AT_ONCE) {
-      const telling = this.#tell(transitions.slice(from, from + AT_ONCE)).catch((error: unknown) => {
-        this.#options.logger.debug({ err: error }, 'who came and went could not be told')
-      })
-      this.#underWay.add(telling)
-      void telling.then(() => this.#underWay.delete(telling))
+      if (this.#waiting >= WAITING_MOST) return
+      this.#waiting++
+      const some = transitions.slice(from, from + AT_ONCE)
+      this.#last = this.#last
+        .then(() => this.#tell(some))
+        .catch((error: unknown) => this.#options.logger.debug({ err: error }, 'who came and went could not be told'))
+        .finally(() => this.#waiting--)
     }
   }
 
   /** Resolves when all is told. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#underWay)
+  settled(): Promise<void> {
+    return this.#last
+  }
+
+  async #publish(channel: string, event: Json): Promise<void> {
+    this.#options.signals.publish(channel, event)
+    if (++this.#published % TURN_AFTER === 0) await turn()
   }
 
   async #tell(transitions: readonly Transition[]): Promise<void> {
-    const { db, signals } = this.#options
+    const { db } = this.#options
     const bodies = new Map(transitions.map(({ user, online, at }) => [user, { user, online, at }]))
     const users = [...bodies.keys()]
     const gone = transitions.filter(({ online }) => !online).map(({ user }) => user)
@@ -52,11 +68,11 @@ export class ComingAndGoing {
       gone.length > 0 && markSeen(db, gone),
     ])
     for (const [user, body] of bodies) {
-      for (const friend of friends.get(user)!) signals.publish(userChannel(friend), { type: 'presence', body })
+      for (const friend of friends.get(user)!) await this.#publish(userChannel(friend), { type: 'presence', body })
     }
     for (const { room, user } of rooms) {
       const except = estranged.get(user)!
-      signals.publish(roomChannel(room), {
+      await this.#publish(roomChannel(room), {
         type: 'presence',
         id: newId(),
         time: Date.now(),

@@ -7,7 +7,7 @@ import type { Client, Presence } from '../ports/presence.ts'
 import { roomChannel, userChannel, type RoomSignal, type UserEvent } from '../ports/signals.ts'
 import { people, roomOf } from '../rooms/testkit/people.ts'
 import { silent, testDatabases } from '../testkit/database.ts'
-import { ComingAndGoing } from './coming-and-going.ts'
+import { ComingAndGoing, WAITING_MOST } from './coming-and-going.ts'
 import { introduce, onlineOf, userEvents } from './events.ts'
 import { relate } from './relations.ts'
 import { friendsOf } from './lists.ts'
@@ -170,8 +170,12 @@ await testDatabases(t, async (t, { db }) => {
   await t.test('where the database fails who comes and goes is not told, and nothing breaks', async t => {
     const { comingAndGoing, logged } = setUp(t, db)
     // No database takes such an id.
-    comingAndGoing.tell([{ user: '\0', online: true, at: 1 }])
+    const one = { user: '\0', online: true, at: 1 }
+    comingAndGoing.tell([one])
     await comingAndGoing.settled()
     t.equal(logged.length, 1)
+    comingAndGoing.tell(Array.from({ length: 100 * WAITING_MOST }, () => one))
+    await comingAndGoing.settled()
+    t.equal(logged.length, 1 + WAITING_MOST, 'it does not wait without bound')
   })
 })

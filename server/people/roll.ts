@@ -29,6 +29,8 @@ export interface RollOptions {
 interface Here {
   readonly client: Omit<Client, 'rooms'>
   readonly rooms: () => Iterable<string>
+  /** It has been touched. */
+  told: boolean
 }
 
 /** Keeps the list of all connections up to date with those of this node, for as long as each is there. */
@@ -40,7 +42,7 @@ export class Roll implements Attendance {
   /** Those of `#here` that have not been touched yet. */
   #arrived = new Set<Here>()
   /** Those that have gone since the last round; `ended`: with their session. */
-  #left: { readonly client: Here['client']; readonly ended: boolean }[] = []
+  #left: { readonly here: Here; readonly ended: boolean }[] = []
   /** Those that went when nobody could be told: they are touched once more, and what nobody touches any more goes by itself. */
   #owed: Here[] = []
   #behind = false
@@ -58,7 +60,7 @@ export class Roll implements Attendance {
   arrived(connection: string, who: Identity, at: { readonly address: string; rooms(): Iterable<string> }): void {
     const { user, session: device = '' } = who
     const client = { connection, user, device, node: this.#options.node, address: at.address, since: Date.now() }
-    const here = { client, rooms: () => at.rooms() }
+    const here = { client, rooms: () => at.rooms(), told: false }
     this.#here.set(connection, here)
     this.#arrived.add(here)
     this.#pace.hint()
@@ -70,7 +72,7 @@ export class Roll implements Attendance {
     this.#here.delete(connection)
     // Nobody has been told of those that were not there for a whole round.
     if (this.#arrived.delete(here)) return
-    this.#left.push({ client: here.client, ended })
+    this.#left.push({ here, ended })
     this.#pace.hint()
   }
 
@@ -87,7 +89,7 @@ export class Roll implements Attendance {
       await this.#touch()
       for (const ended of [true, false]) {
         for (const part of inParts([...left].filter(each => each.ended === ended))) {
-          const clients = part.map(({ client }) => client)
+          const clients = part.map(({ here }) => here.client)
           this.#tell(await this.#options.presence.off(clients, ended ? 0 : this.#grace))
           for (const each of part) left.delete(each)
         }
@@ -95,7 +97,8 @@ export class Roll implements Attendance {
       await this.#sweep()
     } catch (error) {
       this.#behind = true
-      for (const { client } of left) if (this.#owed.length < OWED_MOST) this.#owed.push({ client, rooms: () => [] })
+      const owed = Array.from(left, ({ here }) => here).filter(({ told }) => told)
+      this.#owed = [...this.#owed, ...owed].slice(0, OWED_MOST)
       // That it cannot be reached is logged where that is found out.
       if (!(error instanceof HoofbeatError)) throw error
     }
@@ -109,6 +112,7 @@ export class Roll implements Attendance {
     if (all) this.#touchedAt = performance.now()
     for (const part of inParts(here)) {
       this.#tell(await this.#options.presence.touch(part.map(clientOf)))
+      for (const each of part) each.told = true
     }
     if (!all) return
     this.#owed = []
