@@ -48,7 +48,7 @@ t.test('a device calls itself what people call it', async t => {
 })
 
 t.test('those who show what has changed are told once', async t => {
-  mock.timers.enable({ apis: ['setTimeout'] })
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 })
   t.teardown(() => mock.timers.reset())
   const changes = new Changes()
   const told: string[] = []
@@ -58,6 +58,15 @@ t.test('those who show what has changed are told once', async t => {
   changes.happened('rooms', 'room b')
   t.same(told, [], 'not before more may have come')
   mock.timers.tick(1_000)
+  t.same(told.splice(0), ['a'])
+  mock.timers.tick(5_000)
+  changes.happened('room a')
+  mock.timers.tick(80)
+  t.same(told.splice(0), ['a'])
+  changes.happened('room a')
+  mock.timers.tick(900)
+  t.same(told, [], 'not more often than every second')
+  mock.timers.tick(100)
   t.same(told.splice(0), ['a'])
   changes.happened('devices')
   mock.timers.tick(1_000)

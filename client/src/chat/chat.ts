@@ -164,6 +164,12 @@ export class Chat {
     if (connection && this.#company.get(id)?.mayRead(message)) connection.signal(id, 'read', message)
   }
 
+  /** Whether somebody is there, as far as it was found out elsewhere. */
+  seed(user: string, online: boolean): void {
+    this.presence.seed(user, online)
+    this.#changed()
+  }
+
   /** Sends `text` to a room, now or when there is a connection. */
   send(room: RoomId, text: string): void {
     const message = this.#unsent.add(room, text)

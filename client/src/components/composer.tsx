@@ -12,7 +12,9 @@ const NEARLY = MOST - 1000
 /** The id of what one writes into. */
 const COMPOSER = 'composer'
 
-export const focusComposer = (): void => document.getElementById(COMPOSER)?.focus()
+/** To where one writes, or where there is none to the main part's beginning. */
+export const focusComposer = (): void =>
+  (document.getElementById(COMPOSER) ?? document.querySelector<HTMLElement>('main h1'))?.focus()
 
 interface ComposerProps {
   readonly room: RoomId

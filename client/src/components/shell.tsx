@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import type { Account } from '../account.ts'
 import type { Chat, RoomId } from '../chat/index.ts'
 import { goTo, useRoute } from '../hooks/use-route.ts'
@@ -25,9 +25,10 @@ export const Shell = ({ chat, remembered, onSignOut, renewal }: ShellProps) => {
   const { rooms, leave } = useRooms(chat, remembered, room)
   const { marks, mark } = useMarks(remembered, rooms)
   useWake(chat)
-  useTitle(chat, room, () =>
+  const unread = useSyncExternalStore(chat.subscribe, () =>
     rooms.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), 0),
   )
+  useTitle(room, unread)
   const side = <Sidebar chat={chat} rooms={rooms} current={room} marks={marks} onLeave={leave} onSignOut={onSignOut} />
   const render = (menu: ReactNode) => (
     <>

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState, useSyncExternalStore } from 'react'
+import { createContext, useCallback, useContext, useEffect, useState } from 'react'
 import type { Chat, RoomId } from '../chat/index.ts'
 import type { Remembered } from '../remembered.ts'
 import { useVisible } from './use-visible.ts'
@@ -25,12 +25,17 @@ export const useWake = (chat: Chat): void => {
   }, [chat, visible])
 }
 
-/** Has the browser's tab say where one is, and how much is unread: `count` is asked whenever the chat has changed. */
-export const useTitle = (chat: Chat, where: string | undefined, count: () => number): void => {
-  const unread = useSyncExternalStore(chat.subscribe, count)
+/** How much is unread, in all rooms together. */
+export const UnreadContext = createContext(0)
+
+/** Has the browser's tab say where one is, and how much is unread. */
+export const useTitle = (where: string | undefined, unread: number): void => {
   useEffect(() => {
     document.title = [unread > 0 ? `(${unread})` : '', where === undefined ? '' : `${where} ·`, 'Hoofbeat']
       .filter(part => part !== '')
       .join(' ')
   }, [unread, where])
 }
+
+/** The same with what is unread around it. */
+export const useTitleHere = (where: string): void => useTitle(where, useContext(UnreadContext))

@@ -1,6 +1,7 @@
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import type { Ban, Member, Role, RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
+import { useKnown } from '../../hooks/use-known.ts'
 import { useList, useLoad } from '../../hooks/use-load.ts'
 import { useProduct } from '../../hooks/use-product.ts'
 import { text } from '../../text/text.ts'
@@ -17,6 +18,7 @@ const rank: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 }
 export const MembersScreen = ({ id }: { readonly id: RoomId }) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
   const members = useList<Member>(`/rooms/${id}/members`, [`room ${id}`])
+  useKnown(useMemo(() => members.items?.map(({ person }) => person), [members.items]))
   if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.members}>{null}</Screen>
   return (
     <Screen title={text.members} back={{ href: `#/room/${id}`, label: titleOf(room) }}>

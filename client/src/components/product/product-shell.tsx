@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useState, useSyncExternalStore } from 'react'
 import type { RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useConnectionState } from '../../hooks/use-chat.ts'
@@ -6,7 +6,7 @@ import { useLoad } from '../../hooks/use-load.ts'
 import { useMyRooms } from '../../hooks/use-my-rooms.ts'
 import { type Place, placeIn, useFragment } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { useMarks, useTitle, useWake } from '../../hooks/use-seen.ts'
+import { UnreadContext, useMarks, useWake } from '../../hooks/use-seen.ts'
 import { explain, text } from '../../text/text.ts'
 import { Frame } from '../frame.tsx'
 import { unreadOf } from '../rows.ts'
@@ -23,7 +23,6 @@ import { NotificationsScreen } from './notifications-screen.tsx'
 import { PersonScreen } from './person-screen.tsx'
 import { LostPage } from './problem-page.tsx'
 import { ProductSide } from './product-side.tsx'
-import { titleOf } from './room-rights.ts'
 import { RoomScreen } from './room-screen.tsx'
 import { MenuContext } from './screen.tsx'
 import { SettingsScreen } from './settings-screen.tsx'
@@ -40,8 +39,7 @@ export const ProductShell = () => {
   const marks = new Map([...seen].map(([id, message]) => [id, message ?? unseen(rooms.items, id)]))
   const unread = useLoad<{ readonly unread: number }>('/notifications/unread', ['notifications']).data?.unread ?? 0
   useWake(chat)
-  const current = rooms.items?.find(({ id }) => id === here)
-  useTitle(chat, current && titleOf(current), () =>
+  const count = useSyncExternalStore(chat.subscribe, () =>
     ids.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), unread),
   )
   return (
@@ -50,11 +48,13 @@ export const ProductShell = () => {
       label={text.ways}
       where={JSON.stringify(place)}
       render={menu => (
-        <MenuContext value={menu}>
-          <Announcement />
-          <Refused />
-          {screenOf(place, visit, mark)}
-        </MenuContext>
+        <UnreadContext value={count}>
+          <MenuContext value={menu}>
+            <Announcement />
+            <Refused />
+            {screenOf(place, visit, mark)}
+          </MenuContext>
+        </UnreadContext>
       )}
     />
   )

@@ -1,9 +1,11 @@
-import { type ReactNode, useContext, useEffect } from 'react'
+import { type ReactNode, useContext, useEffect, useMemo } from 'react'
 import type { Member, Page, RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useRoom } from '../../hooks/use-chat.ts'
+import { useKnown } from '../../hooks/use-known.ts'
 import { useLoad } from '../../hooks/use-load.ts'
 import { useOnline, useProduct } from '../../hooks/use-product.ts'
+import { useTitleHere } from '../../hooks/use-seen.ts'
 import { explain, text } from '../../text/text.ts'
 import { GearIcon, InviteIcon, PeopleIcon } from '../icons.tsx'
 import { RoomPane } from '../room-pane.tsx'
@@ -41,6 +43,7 @@ const KnownRoom = ({ room, gone, onVisit, onSeen }: KnownRoomProps) => {
   const ended = gone || view?.problem?.code === 'REMOVED'
   useEffect(() => onVisit(room.id), [room.id, onVisit])
   useEffect(() => chat.listen(room.id), [chat, room.id])
+  useTitleHere(titleOf(room))
   useMembersKnown(room)
   const seen = (of: RoomId, message: string): void => {
     onSeen(of, message)
@@ -75,29 +78,9 @@ const DirectMark = ({ room: { other } }: { readonly room: RoomInfo }) => {
 }
 
 /** Their names are wanted at once, and whether they are there. */
-const useMembersKnown = ({ id, memberCount }: RoomInfo): void => {
-  const { people, chat, api } = useProduct()
+const useMembersKnown = ({ id }: RoomInfo): void => {
   const { data: members } = useLoad<Page<Member>>(`/rooms/${id}/members`, [`room ${id}`])
-  useEffect(() => {
-    if (members) people.put(members.items.map(({ person }) => person))
-  }, [people, members])
-  useEffect(() => {
-    if (members && memberCount <= members.items.length) void seedPresence(api, chat, members.items)
-  }, [api, chat, members, memberCount])
-}
-
-const seedPresence = async (
-  api: ReturnType<typeof useProduct>['api'],
-  chat: ReturnType<typeof useProduct>['chat'],
-  members: readonly Member[],
-): Promise<void> => {
-  // Where it cannot be told now, what is told later is enough.
-  const answer = await api
-    .get<{ readonly items: readonly { readonly id: string; readonly online: boolean }[] }>('/presence', {
-      user: members.map(({ person }) => person.id),
-    })
-    .catch(() => undefined)
-  for (const { id, online } of answer?.items ?? []) chat.presence.seed(id, online)
+  useKnown(useMemo(() => members?.items.map(({ person }) => person), [members]))
 }
 
 const Tools = ({ room }: { readonly room: RoomInfo }) => {

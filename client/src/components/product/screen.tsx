@@ -1,5 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef } from 'react'
 import type { Problem } from '../../chat/index.ts'
+import { useTitleHere } from '../../hooks/use-seen.ts'
 import type { List } from '../../hooks/use-load.ts'
 import { explain, text } from '../../text/text.ts'
 
@@ -19,9 +20,7 @@ export const Screen = ({ title, back, children }: ScreenProps) => {
   const heading = useRef<HTMLHeadingElement>(null)
   // Whoever comes by keyboard or listens begins at the top of the new page.
   useEffect(() => heading.current?.focus({ preventScroll: true }), [title])
-  useEffect(() => {
-    document.title = `${title} · Hoofbeat`
-  }, [title])
+  useTitleHere(title)
   return (
     <>
       <header className="bar">
