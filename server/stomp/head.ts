@@ -3,6 +3,7 @@ import { fail } from '../errors.ts'
 import { unescape } from './escapes.ts'
 import type { Version } from './frame.ts'
 
+const LF = 10
 const COMMANDS: ReadonlySet<string> = new Set([
   ...['CONNECT', 'STOMP', 'SEND', 'SUBSCRIBE', 'UNSUBSCRIBE', 'ACK', 'NACK'],
   ...['BEGIN', 'COMMIT', 'ABORT', 'DISCONNECT'],
@@ -30,7 +31,13 @@ export const parseCommand = (line: string, version: Version | undefined): string
 
 /** The head that lies in `bytes` from `start` to `end`, its empty line included. Throws what is wrong with it. */
 export const parseHead = (bytes: Buffer, start: number, end: number, version: Version | undefined): Head => {
-  const text = withoutCr(decode(bytes, start, end), version)
+  const decoded = decode(bytes, start, end)
+  const text = decoded === undefined ? undefined : withoutCr(decoded, version)
+  if (text === undefined) {
+    // The command is judged first, as it is where no more than its line has come.
+    parseCommand(bytes.toString('latin1', start, bytes.indexOf(LF, start)), version)
+    throw decoded === undefined ? fail('BAD_ENCODING') : fail('BAD_HEADER', 'a CR within a line')
+  }
   const commandEnd = text.indexOf('\n')
   const command = parseCommand(text.slice(0, commandEnd), version)
   if (text.includes('\0')) throw fail('BAD_HEADER', 'a NUL within a header')
@@ -38,19 +45,19 @@ export const parseHead = (bytes: Buffer, start: number, end: number, version: Ve
   return { command, headers: parseHeaders(text, commandEnd + 1, escaped ? version : undefined) }
 }
 
-const decode = (bytes: Buffer, start: number, end: number): string => {
+/** Undefined where it is not UTF-8. */
+const decode = (bytes: Buffer, start: number, end: number): string | undefined => {
   const text = bytes.toString('utf8', start, end)
   // Invalid bytes come out as U+FFFD, which is legal too. Neither is there where each byte made one other character.
   const plain = text.length === end - start && !text.includes('\ufffd')
-  if (!plain && !isUtf8(bytes.subarray(start, end))) throw fail('BAD_ENCODING')
-  return text
+  return plain || isUtf8(bytes.subarray(start, end)) ? text : undefined
 }
 
-const withoutCr = (text: string, version: Version | undefined): string => {
+/** Undefined where a CR is within a line. */
+const withoutCr = (text: string, version: Version | undefined): string | undefined => {
   if (!text.includes('\r') || !takesCrLf(version)) return text
   const lines = text.replaceAll('\r\n', '\n')
-  if (version === '1.2' && lines.includes('\r')) throw fail('BAD_HEADER', 'a CR within a line')
-  return lines
+  return version === '1.2' && lines.includes('\r') ? undefined : lines
 }
 
 /** `version`: undefined where there are no escapes to resolve. */

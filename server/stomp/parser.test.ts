@@ -361,6 +361,11 @@ t.test('[checklist 60] unknown commands get an error', t => {
     t.equal(codeOf(`${command}\n\n\0`), 'UNKNOWN_COMMAND', command)
     t.equal(codeOf(`${command}\n`), 'UNKNOWN_COMMAND', `${command}, as soon as its line is there`)
   }
+  for (const command of ['SEN\rD', 'S\u00ffND']) {
+    const [line, whole] = [`${command}\n`, `${command}\na:b\n\n\0`].map(text => Buffer.from(text, 'latin1'))
+    t.equal(codeOf(whole!), 'UNKNOWN_COMMAND', 'whatever else is wrong with the head')
+    t.equal(codeOf(line!), 'UNKNOWN_COMMAND', 'the same where no more has come')
+  }
   t.equal(codeOf('SUBSCRIBEALL'), 'UNKNOWN_COMMAND', 'a line longer than any command')
   t.equal(codeOf('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'none'), 'UNKNOWN_COMMAND')
   t.equal(codeOf('UNSUBSCRIBE\r\n\0'), 'BAD_HEADER', 'the longest command itself is one')
