@@ -32,7 +32,8 @@ const explained = (error: unknown): unknown => {
 /** Makes the account NAME an admin, and the account itself where there is none yet. */
 const run = async (): Promise<void> => {
   const name = process.env['NAME']
-  if (!name) throw new ScriptError('Usage: make admin NAME=ann   (the password is asked for, or taken from ADMIN_PASSWORD)')
+  if (!name)
+    throw new ScriptError('Usage: make admin NAME=ann   (the password is asked for, or taken from ADMIN_PASSWORD)')
   const database = await openDatabase(readConfig(process.env), logger)
   try {
     await database.check(FIND_WITHIN)

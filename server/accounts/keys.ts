@@ -108,7 +108,7 @@ export class Keys {
     const opened = this.#opened(all)
     const chosen = opened.find(({ row }) => now() - row.created_at >= KNOWN_AFTER) ?? opened.at(-1)!
     const key = (await importJWK(chosen.jwk, ALGORITHM)) as CryptoKey
-    const keys = all.map(({ id, public_key }) => ({ ...public_key, kid: id, alg: ALGORITHM, use: 'sig' }) as JWK)
+    const keys = all.map(({ id, public_key }) => ({ ...public_key, kid: id, alg: ALGORITHM, use: 'sig' }))
     this.#loaded = { verify: createLocalJWKSet({ keys }), signer: { id: chosen.row.id, key }, at: now() }
   }
 

@@ -171,7 +171,7 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     t.equal(new Set(seen).size, 7)
   })
 
-  await t.test('whatever is done in whatever order, a session does as its model does', async t => {
+  await t.test('whatever is done in whatever order, a session does as its model does', async () => {
     const run = fc.asyncProperty(steps, async steps => {
       const session = await begin(db, user)
       let now = START

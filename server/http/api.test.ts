@@ -268,9 +268,9 @@ await t.test('pages of other origins: those on ORIGINS may ask', async t => {
   const none = await open(t, shared)
   t.equal((await none.ask('/api/who', preflight(ORIGIN))).headers['access-control-allow-origin'], undefined)
   const any = await open(t, shared, { ORIGINS: ['*'] })
-  const open_ = await any.ask('/api/who', preflight('https://evil.example.org'))
-  t.match(open_, { headers: { 'access-control-allow-origin': '*' } })
-  t.equal(open_.headers['access-control-allow-credentials'], undefined, 'no cookie of anybody')
+  const anyone = await any.ask('/api/who', preflight('https://evil.example.org'))
+  t.match(anyone, { headers: { 'access-control-allow-origin': '*' } })
+  t.equal(anyone.headers['access-control-allow-credentials'], undefined, 'no cookie of anybody')
 })
 
 await t.test('the page of the document is shown at /docs, with nothing from elsewhere', async t => {

@@ -19,7 +19,7 @@ import type { Config } from '../config.ts'
 import type { Db } from '../database/database.ts'
 import { Pace } from '../database/pace.ts'
 import { errors, fail, HoofbeatError } from '../errors.ts'
-import { complete, openapi, type RouteNotes } from './document.ts'
+import { complete, oneExample, openapi, type RouteNotes } from './document.ts'
 import { docsPolicy } from './headers.ts'
 import { hostCheck } from './hosts.ts'
 import { forgetKeys } from './once.ts'
@@ -80,7 +80,15 @@ export const openApi = async (app: FastifyInstance, options: ApiOptions): Promis
   const forgetting = new Pace(HOUR, app.log, () => forgetKeys(options.db))
   app.addHook('onClose', () => forgetting.close())
   await app.register(async scope => {
-    await scope.register(swagger, { openapi: openapi(options.version) as never })
+    await scope.register(swagger, {
+      openapi: openapi(options.version),
+      // What it leaves of lists in parameters.
+      transformObject: document => {
+        const { openapiObject } = document as Extract<typeof document, { openapiObject: unknown }>
+        oneExample(openapiObject)
+        return openapiObject
+      },
+    })
     await scope.register(cookie)
     await scope.register(rateLimit, { global: false, timeWindow: MINUTE, ipv6Subnet: NETWORK, cache: COUNTED })
     guard(scope, options)

@@ -53,17 +53,17 @@ const codesOf = (schema: RouteSchema, notes: RouteNotes): Set<ErrorCode> => {
 }
 
 const problemSchema = (status: number, codes: readonly ErrorCode[]): TSchema =>
-  Type.Object(
-    {
-      type: Type.String(),
-      title: Type.String(),
-      status: Type.Integer({ enum: [status] }),
-      code: Type.String({ enum: [...codes] }),
-      detail: Type.String({ description: 'What happened' }),
-      advice: Type.String({ description: 'What to do' }),
-    },
-    { examples: codes.map(code => JSON.parse(problemOf(fail(code))) as object) },
-  )
+  Type.Object({
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer({ enum: [status] }),
+    code: Type.String({ enum: [...codes] }),
+    detail: Type.String({ description: 'What happened' }),
+    advice: Type.String({ description: 'What to do' }),
+  })
+
+const problemExamples = (codes: readonly ErrorCode[]): object =>
+  Object.fromEntries(codes.map(code => [code, { value: JSON.parse(problemOf(fail(code))) as object }]))
 
 /** Answers with an error as a route's schema has them: by status, with the codes that have it. */
 const problems = (codes: ReadonlySet<ErrorCode>): Record<string, unknown> => {
@@ -72,7 +72,9 @@ const problems = (codes: ReadonlySet<ErrorCode>): Record<string, unknown> => {
     status,
     {
       description: these.map(code => `\`${code}\`: ${errors[code].message}`).join('\n\n'),
-      content: { 'application/problem+json': { schema: problemSchema(status, these) } },
+      content: {
+        'application/problem+json': { schema: problemSchema(status, these), examples: problemExamples(these) },
+      },
     },
   ])
   return Object.fromEntries(entries) as Record<string, unknown>
@@ -92,6 +94,17 @@ export const complete = <Schema extends RouteSchema>(schema: Schema, notes: Rout
 /** What an answer without a body is in a route's `response`. */
 export const nothing = (description: string) => Type.Null({ description })
 
+/** An object of the document, changed in place: OpenAPI 3.0 knows one example of a schema, where JSON Schema has a list. */
+export const oneExample = (value: unknown): void => {
+  if (typeof value !== 'object' || value === null) return
+  const object = value as Record<string, unknown>
+  if (Array.isArray(object['examples'])) {
+    object['example'] = object['examples'][0]
+    delete object['examples']
+  }
+  for (const each of Object.values(object)) oneExample(each)
+}
+
 /** The document itself. */
 export const openapi = (version: string) => ({
   openapi: '3.0.3',
@@ -104,7 +117,12 @@ export const openapi = (version: string) => ({
   },
   components: {
     securitySchemes: {
-      token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'As POST /api/session answers it' },
+      token: {
+        type: 'http' as const,
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description: 'As POST /api/session answers it',
+      },
     },
   },
 })
