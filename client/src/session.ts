@@ -49,8 +49,15 @@ export class Session implements Bearer {
 
   /** Finds out who is signed in. */
   async open(): Promise<void> {
-    if (this.#store.getItem(MARK) === null) this.#enter({ is: 'out' })
-    else await this.#refresh().catch((error: unknown) => this.#enter({ is: 'away', problem: problemIn(error) }))
+    if (this.#store.getItem(MARK) === null) {
+      this.#enter({ is: 'out' })
+      return
+    }
+    try {
+      await this.#refresh()
+    } catch (error) {
+      if (!isOver(error)) this.#enter({ is: 'away', problem: problemIn(error) })
+    }
   }
 
   /** Makes an account, and signs in. Rejects with Refusal. */
@@ -105,9 +112,9 @@ export class Session implements Bearer {
     try {
       return await this.#take(await ask('POST', '/session/refresh', { body: {}, headers: PAGE_HEADER }))
     } catch (error) {
-      if (error instanceof Refusal && error.status === 401) {
-        const was = this.#state.is
-        this.#forget(was === 'in' ? { code: 'SESSION_ENDED', message: 'the session has ended', advice: '' } : undefined)
+      if (isOver(error)) {
+        const told = this.#state.is === 'in' || problemIn(error).code === 'SESSION_ENDED'
+        this.#forget(told ? { code: 'SESSION_ENDED', message: 'the session has ended', advice: '' } : undefined)
       }
       throw error
     }
@@ -147,6 +154,9 @@ export class Session implements Bearer {
     for (const watcher of this.#watchers) watcher()
   }
 }
+
+/** The cookie is gone, or names a session that has ended. */
+const isOver = (error: unknown): boolean => error instanceof Refusal && error.status === 401
 
 /** Pages that came over plain HTTP have no locks: there the server bears two tabs that refresh at once. */
 const oneTabAtATime = <T>(work: () => Promise<T>): Promise<T> =>

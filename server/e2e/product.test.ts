@@ -231,6 +231,22 @@ t.test('all tabs of a browser are signed in and out together', async t => {
   await two.getByRole('link', { name: 'I have an account' }).click()
   await signIn(two, 'hannah')
   await one.getByText('Hello, Hannah.').waitFor()
+  await one.context().clearCookies()
+  await two.reload()
+  await two
+    .getByRole('link', { name: /account/ })
+    .first()
+    .waitFor()
+})
+
+t.test('a server that does not answer is said so, and asked again', async t => {
+  const page = await visit(t, PHONE)
+  await page.route('**/access', route => route.abort())
+  await page.reload()
+  await page.getByText('The server does not answer. Try again in a moment.').waitFor()
+  await page.unroute('**/access')
+  await press(page, 'Try again')
+  await page.getByRole('link', { name: 'Sign up' }).waitFor()
 })
 
 t.test('no screen scrolls sideways on a phone, and what is not there says so', async t => {

@@ -1,13 +1,44 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SignJWT } from 'jose'
 import t, { type Test } from 'tap'
-import { inMs, sign, startNode, type TestNode, tokenAccess } from '../../../server/testkit/node.ts'
 import { Chat, type ChatOptions } from './chat.ts'
 
 t.setTimeout(60_000)
 
-const urlOf = ({ port }: TestNode): string => `ws://localhost:${port}/ws`
+const JWT_SECRET = 'thirty-two bytes that nobody knows of'
+/** A token of ann's that ends in so many ms. */
+const tokenFor = (ms: number): Promise<string> =>
+  new SignJWT({ sub: 'ann', exp: (Date.now() + ms) / 1000 })
+    .setProtectedHeader({ alg: 'HS256' })
+    .sign(Buffer.from(JWT_SECRET))
 
-const open = (t: Test, node: TestNode, user: string, options: Partial<ChatOptions> = {}): Chat => {
-  const chat = new Chat({ url: urlOf(node), user, credentials: { login: user }, ...options })
+/** A node in a process of its own; resolves with where its WebSocket is. */
+const startNode = async (t: Test, env: Readonly<Record<string, string>> = {}): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
+  const main = join(import.meta.dirname, '../../../server/main.ts')
+  const node = spawn(process.execPath, [main], {
+    env: { ...process.env, PORT: '0', STOMP_PORT: '0', HOST: '127.0.0.1', ACCESS: 'open', DATA_DIR: folder, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(async () => {
+    node.kill('SIGKILL')
+    if (node.exitCode === null && node.signalCode === null) await once(node, 'exit')
+    await rm(folder, { recursive: true, force: true })
+  })
+  for await (const line of createInterface(node.stdout)) {
+    const { msg, port } = JSON.parse(line) as { msg: string; port: number }
+    if (msg === 'listening') return `ws://localhost:${port}/ws`
+  }
+  throw new Error('the node has ended')
+}
+
+const open = (t: Test, url: string, user: string, options: Partial<ChatOptions> = {}): Chat => {
+  const chat = new Chat({ url, user, credentials: { login: user }, ...options })
   t.teardown(() => chat.stop())
   chat.start()
   return chat
@@ -59,9 +90,9 @@ t.test('two chats see each other write, read and send; one that leaves hears not
 })
 
 t.test('a token is asked for before each connection; one that is refused is not offered again', async t => {
-  const node = await startNode(t, { ...tokenAccess })
+  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
   const asked: (string | undefined)[] = []
-  const tokens = [await sign({ sub: 'ann', exp: inMs(-60_000) }), await sign({ sub: 'ann', exp: inMs(600_000) })]
+  const tokens = [await tokenFor(-60_000), await tokenFor(600_000)]
   const given = [...tokens]
   let away = true
   const chat = open(t, node, 'ann', {
@@ -83,9 +114,9 @@ t.test('a token is asked for before each connection; one that is refused is not 
 })
 
 t.test('a token that ends is renewed on the same connection, or where that fails on a new one', async t => {
-  const node = await startNode(t, { ...tokenAccess })
-  const brief = await sign({ sub: 'ann', exp: inMs(2_000) })
-  const long = await sign({ sub: 'ann', exp: inMs(600_000) })
+  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
+  const brief = await tokenFor(2_000)
+  const long = await tokenFor(600_000)
   const renewed: Chat = open(t, node, 'ann', { credentials: { token: brief }, renew: async () => long })
   const ended = open(t, node, 'ann', {
     credentials: { token: '' },
