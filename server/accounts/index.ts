@@ -21,7 +21,7 @@ import { Watch, type Change } from './watch.ts'
 export { makeAdmin } from './admin.ts'
 export { deleteAccount, type Forget } from './closing.ts'
 export { nameKey } from './names.ts'
-export { readAccount, readPeople, readPerson, type Account, type Person } from './profile.ts'
+export { readAccount, readPeople, type Person } from './profile.ts'
 export { PersonSchema } from './schemas.ts'
 export type { Change } from './watch.ts'
 

@@ -20,7 +20,7 @@ export interface SessionRouteParts extends RouteParts {
   readonly now: () => number
 }
 
-export const COOKIE = 'refresh'
+const COOKIE = 'refresh'
 const PATH = '/api/session'
 const SIGN_INS_PER_MINUTE = 120
 const DEVICE_LENGTH = 100

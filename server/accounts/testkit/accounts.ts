@@ -23,7 +23,7 @@ export interface Answer {
   readonly body: Record<string, never> & { readonly [field: string]: unknown }
 }
 
-export interface Ask {
+interface Ask {
   readonly token?: string
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
@@ -31,7 +31,7 @@ export interface Ask {
 }
 
 /** Somebody who is signed in. */
-export interface Someone {
+interface Someone {
   readonly id: string
   readonly name: string
   readonly session: string
