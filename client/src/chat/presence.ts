@@ -21,13 +21,19 @@ export class Presence {
       if (at >= (this.#known.get(body.user)?.at ?? 0)) this.#known.set(body.user, { online: body.online === true, at })
     } else if ('online' in body && Array.isArray(body.online)) {
       const at = 'at' in body && typeof body.at === 'number' ? body.at : 0
-      this.#known.clear()
+      // What was only asked for concerns others too.
+      for (const [user, known] of this.#known) if (known.at > 0) this.#known.delete(user)
       for (const user of body.online) if (typeof user === 'string') this.#known.set(user, { online: true, at })
     }
   }
 
+  /** Whether the server tells us of this user by itself. */
+  told(user: string): boolean {
+    return (this.#known.get(user)?.at ?? 0) > 0
+  }
+
   /** What was asked for over HTTP: whatever was told counts more. */
   seed(user: string, online: boolean): void {
-    if (!this.#known.get(user)?.at) this.#known.set(user, { online, at: 0 })
+    if (!this.told(user)) this.#known.set(user, { online, at: 0 })
   }
 }

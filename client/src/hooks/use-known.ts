@@ -19,7 +19,7 @@ export const useKnown = (people: readonly Person[] | undefined): void => {
 }
 
 const seed = async ({ api, chat, user }: Product, people: readonly Person[], signal: AbortSignal): Promise<void> => {
-  const unknown = people.map(({ id }) => id).filter(id => id !== user && chat.presence.online(id) === undefined)
+  const unknown = people.map(({ id }) => id).filter(id => id !== user && !chat.presence.told(id))
   for (let from = 0; from < unknown.length; from += AT_ONCE) {
     const some = unknown.slice(from, from + AT_ONCE)
     // Where it cannot be told now, what is told later is enough.

@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { useAct } from '../../hooks/use-act.ts'
 import { explain, text } from '../../text/text.ts'
 
@@ -16,14 +16,20 @@ interface ActButtonProps {
 export const ActButton = ({ children, act, label, strong = false, grave = false }: ActButtonProps) => {
   const { busy, problem, run } = useAct()
   const [sure, setSure] = useState(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const asked = useRef(false)
+  useEffect(() => {
+    // The question stands where the button was, and the button where the question was.
+    if (sure || asked.current) button.current?.focus()
+    asked.current = sure
+  }, [sure])
   if (sure) {
     return (
       <span className="sure" role="group" aria-label={label}>
         <button
           type="button"
           className="quiet danger"
-          // The question stands where the button was.
-          ref={button => button?.focus()}
+          ref={button}
           onClick={() => {
             setSure(false)
             run(act)
@@ -40,6 +46,7 @@ export const ActButton = ({ children, act, label, strong = false, grave = false 
   return (
     <>
       <button
+        ref={button}
         type="button"
         className={strong ? 'primary small' : grave ? 'quiet danger' : 'quiet'}
         onClick={() => (grave ? setSure(true) : run(act))}
