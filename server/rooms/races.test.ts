@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+import { sql } from 'kysely'
 import t from 'tap'
 import { deleteAccount } from '../accounts/index.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
@@ -142,6 +144,20 @@ void t.test('a direct room that both open at once is one room', async t => {
     t.equal(results.filter(({ made }) => made).length, 1)
     t.same(await rolesIn(db, results[0].room.id), { [ann]: 'member', [bob]: 'member' })
   })
+})
+
+void t.test('a direct room that the other one is opening just now is waited for', async t => {
+  const [ann, bob] = await people(db, 'ann', 'bob')
+  const options = { strangersPerHour: 1, now }
+  const [first, second] = await transaction(db, async tx => {
+    const opened = await openDirect(tx, ann, bob, options)
+    const waiting = write(tx => openDirect(tx, bob, ann, options))(other)
+    const blocked = sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`
+    while ((await blocked.execute(db)).rows[0]!.n === 0) await setImmediate()
+    return [opened, { waiting }] as const
+  })
+  t.match(await second.waiting, { made: false, room: { id: first.room.id } })
 })
 
 void t.test('the last room within the hour: one of two', async t => {

@@ -7,6 +7,7 @@ import { openTestApi } from '../testkit/api.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { roomsApi } from './index.ts'
 import { may, type Act, type Standing } from './rights.ts'
+import { peopleOf } from './schemas.ts'
 import { people, roomOf } from './testkit/people.ts'
 
 t.setTimeout(90_000)
@@ -95,6 +96,14 @@ await testDatabases(t, async (t, { db }) => {
     for (const body of bodies) t.equal((await ask(ann, 'POST', '/rooms', { body })).status, 400, JSON.stringify(body))
     t.equal((await ask(ann, 'GET', '/rooms?cursor=nonsense')).body['code'], 'BAD_REQUEST')
     t.equal((await ask(ann, 'GET', '/rooms?limit=101')).status, 400)
+    t.equal((await ask(ann, 'GET', '/rooms/public')).status, 200, 'what is searched for may be left out')
+  })
+
+  await t.test('somebody whose account ends while a list is read has no name', async t => {
+    const [ann] = await people(db, 'ann')
+    const person = await peopleOf(db, [ann, 'gone'])
+    t.match(person(ann), { id: ann, displayName: 'ann' })
+    t.same(person('gone'), { id: 'gone', name: '', displayName: '', statusText: '' })
   })
 
   await t.test('direct rooms: 201 and then 200, with the other one', async t => {
