@@ -19,6 +19,8 @@ t.test('what the table allows is no violation', async t => {
     [],
   )
   t.same(found('server/transport/tcp.ts', `import { bare } from '../stomp/framing.ts'`), [])
+  t.same(found('server/rooms/lists.ts', `import { Paging } from '../http/api.ts'`), [], 'their one door to HTTP')
+  t.same(found('server/product.ts', `import { openRooms } from './rooms/index.ts'`), [])
 })
 
 t.test('a layer that reaches up or across is caught, however it is written', async t => {
@@ -60,6 +62,8 @@ t.test('the configuration is read by main.ts alone, and of a capability only its
   t.match(found('server/fanout/hub.ts', `import { keys } from '../config.ts'`), [/only main.ts reads/])
   t.match(found('server/fanout/hub.ts', `import { ConfigError, keys } from '../config.ts'`), [/only main.ts reads/])
   t.match(found('server/rooms/routes.ts', `import { x } from '../people/names.ts'`), [/only index.ts/])
+  t.match(found('server/rooms/routes.ts', `import { x } from '../http/paging.ts'`), [/server\/rooms may import/])
+  t.match(found('server/product.ts', `import { x } from './people/names.ts'`), [/only index.ts/])
 })
 
 t.test('npm packages have their places', async t => {

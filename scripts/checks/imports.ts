@@ -51,6 +51,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'kysely': ['server/database/', 'server/http/once.ts', ...capabilities.map(name => `${name}/`)],
   'jose': ['server/drivers/token', 'server/accounts/'],
   '@node-rs/argon2': ['server/accounts/'],
+  'typebox/value': ['server/http/'],
   'typebox': ['server/http/', ...capabilities.map(name => `${name}/`)],
   'redis': ['server/drivers/redis/'],
   '@platformatic/kafka': ['kafka/'],
