@@ -92,7 +92,16 @@ const visitAll = async (t: Test, transport: TransportName, node: Target): Promis
 /** Asks over HTTP with secrets in every place where people put them. */
 const visitHttp = async ({ port }: Target, scheme: string): Promise<void> => {
   const headers = { authorization: `Bearer ${tokens.good}`, cookie: `session=${secret('a cookie')}` }
-  for (const path of ['', 'metrics', 'health/live', 'health/ready', 'ws', 'missing', `${secret('a path')}/x`]) {
+  for (const path of [
+    '',
+    'metrics',
+    'health/live',
+    'health/ready',
+    'ws',
+    'api/me',
+    'missing',
+    `${secret('a path')}/x`,
+  ]) {
     const url = `${scheme}://localhost:${port}/${path}?token=${tokens.good}&x=${secret('a query')}`
     const response = await fetch(url, { headers })
     heard.push(...Array.from(response.headers, header => header.join(':')), await response.text())
@@ -160,6 +169,12 @@ const nodes: Record<string, () => Promise<Record<string, string>>> = {
     JWT_JWKS_URL: `http://127.0.0.1:${await freePort()}/keys?api-key=${secret('JWT_JWKS_URL')}`,
     DATA_DIR: join(folder, 'keys'),
   }),
+  'a node with accounts, without its database': async () => ({
+    ACCESS: 'accounts',
+    SESSION_SECRET: secret('SESSION_SECRET'),
+    DATABASE_URL: `postgres://hoofbeat:${secret('a password of accounts')}@127.0.0.1:${await freePort()}/hoofbeat`,
+    DATA_DIR: join(folder, 'accounts'),
+  }),
   'a node that is well': async () => ({ JWT_SECRET, DATA_DIR: join(folder, 'well') }),
 }
 for (const [what, env] of Object.entries(nodes)) {
@@ -192,7 +207,9 @@ void t.test('a start that cannot be says nothing of secrets; every key that hold
     DATABASE_URL: `http://hoofbeat:${secret('a password in DATABASE_URL')}@127.0.0.1`,
     JWT_JWKS_URL: `https://hoofbeat:${secret('a password in JWT_JWKS_URL')}@127.0.0.1/keys`,
     KAFKA_SASL_PASSWORD: secret('a password without a user'),
+    SESSION_SECRET: 'a-short-one',
   }
+  secret('a short secret of sessions', wrong['SESSION_SECRET'])
   secret('a short secret', wrong['JWT_SECRET'])
   for (const [key, value] of Object.entries(wrong)) {
     const { message } = t.throws(() => readConfig({ ACCESS: 'token', JWT_SECRET, [key]: value })) as Error
