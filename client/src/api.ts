@@ -74,11 +74,29 @@ const TRIES = 3
 const PASSING = new Set([0, 502, 503, 504])
 const ENDED = new Set(['TOKEN_EXPIRED', 'SESSION_ENDED'])
 
+/** Creates things: what may have been created already is asked for under the same key. */
+export class Once {
+  readonly #keys = new Map<string, string>()
+
+  /** `what` is the same for the same thing alone. */
+  async do<T>(what: string, work: (headers: Readonly<Record<string, string>>) => Promise<T>): Promise<T> {
+    const key = this.#keys.get(what) ?? newKey()
+    this.#keys.set(what, key)
+    try {
+      const made = await work({ 'idempotency-key': key })
+      this.#keys.delete(what)
+      return made
+    } catch (error) {
+      if (error instanceof Refusal && !PASSING.has(error.status)) this.#keys.delete(what)
+      throw error
+    }
+  }
+}
+
 /** The API as somebody who is signed in. Everything rejects with Refusal. */
 export class Api {
   readonly #bearer: Bearer
-  /** The keys of what may have been created: a repeat goes under the same one. */
-  readonly #keys = new Map<string, string>()
+  readonly #once = new Once()
 
   constructor(bearer: Bearer) {
     this.#bearer = bearer
@@ -114,18 +132,8 @@ export class Api {
   }
 
   /** Creates something once, also where it is asked for again because no answer came. */
-  async create<T>(path: string, body: object): Promise<T> {
-    const what = `${path} ${JSON.stringify(body)}`
-    const key = this.#keys.get(what) ?? newKey()
-    this.#keys.set(what, key)
-    try {
-      const made = await this.#ask<T>('POST', path, { body, headers: { 'idempotency-key': key } })
-      this.#keys.delete(what)
-      return made
-    } catch (error) {
-      if (error instanceof Refusal && !PASSING.has(error.status)) this.#keys.delete(what)
-      throw error
-    }
+  create<T>(path: string, body: object): Promise<T> {
+    return this.#once.do(`${path} ${JSON.stringify(body)}`, headers => this.#ask<T>('POST', path, { body, headers }))
   }
 
   async #ask<T>(method: string, path: string, asking: Asking): Promise<T> {

@@ -1,6 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import type { RoomInfo } from './api-types.ts'
+import { Once, Refusal } from './api.ts'
 import { Changes } from './changes.ts'
 import type { Message, RoomView } from './chat/index.ts'
 import { leads, mayInvite, titleOf } from './components/product/room-rights.ts'
@@ -78,6 +79,31 @@ t.test('those who show what has changed are told once', async t => {
   changes.happened('friends')
   mock.timers.tick(1_000)
   t.same(told, [])
+})
+
+t.test('what no answer came to is asked for under the same key, whatever has an answer under a new one', async t => {
+  const once = new Once()
+  const keys: (string | undefined)[] = []
+  const asked = (what: string, status?: number): Promise<void> =>
+    once
+      .do(what, async headers => {
+        keys.push(headers['idempotency-key'])
+        if (status !== undefined) throw new Refusal(status, { code: 'X', message: '', advice: '' })
+      })
+      .catch((error: unknown) => t.equal(error instanceof Refusal && error.status, status))
+      .then(() => undefined)
+  await asked('a', 0)
+  await asked('b', 503)
+  await asked('a', 503)
+  await asked('b')
+  await asked('a')
+  await asked('a', 409)
+  await asked('a')
+  const [first, other, again, otherAgain, done, second, third] = keys
+  t.match(first, /^[0-9a-f-]{36}$/)
+  t.same([again, done], [first, first])
+  t.equal(otherAgain, other)
+  t.equal(new Set([first, other, second, third]).size, 4)
 })
 
 const message = (id: string, sender: string, type?: string): Message => ({

@@ -1,5 +1,5 @@
 import type { Account, Signed } from './api-types.ts'
-import { type Bearer, ask, problemIn, Refusal } from './api.ts'
+import { type Bearer, ask, Once, problemIn, Refusal } from './api.ts'
 import type { Problem } from './chat/index.ts'
 
 /** Whether somebody is signed in here. Immutable. */
@@ -28,6 +28,7 @@ export class Session implements Bearer {
   readonly #store: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
   readonly #watchers = new Set<() => void>()
   readonly #tabs = new BroadcastChannel(SHARED)
+  readonly #once = new Once()
   #state: SessionState = { is: 'opening' }
   #token: { readonly text: string; readonly until: number } | undefined
   #refreshing: Promise<string> | undefined
@@ -62,7 +63,8 @@ export class Session implements Bearer {
 
   /** Makes an account, and signs in. Rejects with Refusal. */
   async signUp(name: string, password: string, displayName: string): Promise<void> {
-    await ask('POST', '/users', { body: { name, password, ...(displayName && { displayName }) } })
+    const body = { name, password, ...(displayName && { displayName }) }
+    await this.#once.do(JSON.stringify(body), headers => ask('POST', '/users', { body, headers }))
     await this.signIn(name, password)
   }
 

@@ -57,7 +57,7 @@ interface Listed<Item> {
   readonly problem?: Problem
 }
 
-/** A list, page by page. `path` may have a query; undefined: nothing is asked for. */
+/** A list, page by page. `path` may have a query, with a `limit` of its own; undefined: nothing is asked for. */
 export const useList = <Item>(path: string | undefined, topics: readonly Topic[]): List<Item> => {
   const { api } = useProduct()
   const turn = useTurn(topics)
@@ -65,7 +65,7 @@ export const useList = <Item>(path: string | undefined, topics: readonly Topic[]
   const ask = useCallback(
     (query: Readonly<Record<string, string | number>>, signal?: AbortSignal) => {
       const [base = '', given] = (path ?? '').split('?')
-      return api.get<Page<Item>>(base, { ...Object.fromEntries(new URLSearchParams(given)), ...query }, signal)
+      return api.get<Page<Item>>(base, { ...query, ...Object.fromEntries(new URLSearchParams(given)) }, signal)
     },
     [api, path],
   )

@@ -1,13 +1,14 @@
-import { useDeferredValue, useState } from 'react'
+import { useState } from 'react'
 import type { RoomInfo } from '../../api-types.ts'
 import { useList } from '../../hooks/use-load.ts'
+import { useSettled } from '../../hooks/use-settled.ts'
 import { text } from '../../text/text.ts'
 import { Listing, Screen } from './screen.tsx'
 
 /** Public rooms, by the beginning of their name. */
 export const BrowseScreen = () => {
   const [typed, setTyped] = useState('')
-  const search = useDeferredValue(typed.trim())
+  const search = useSettled(typed.trim())
   const rooms = useList<RoomInfo>(`/rooms/public${search ? `?${new URLSearchParams({ search })}` : ''}`, ['rooms'])
   return (
     <Screen title={text.browse}>
