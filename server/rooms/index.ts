@@ -6,7 +6,7 @@ import { invitationRoutes } from './invitation-routes.ts'
 import { memberRoutes } from './member-routes.ts'
 import { roomRoutes, type RouteParts } from './routes.ts'
 
-export { roomRights, type RoomRights } from './access.ts'
+export { roomRights } from './access.ts'
 export { logOfRooms } from './log.ts'
 export { removeRoom } from './removal.ts'
 /** What is done, in the same transaction, when an account is deleted. */

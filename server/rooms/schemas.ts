@@ -9,7 +9,7 @@ import { linkStateAt, type Link } from './links.ts'
 export const Id = Type.String({ minLength: 1, maxLength: 64, examples: ['0c8v2m6q1x7f4k9z3t5r8w2y1'] })
 export const RoomParams = Type.Object({ id: Id })
 export const MemberParams = Type.Object({ id: Id, user: Id })
-export const Time = (description: string) => Type.Integer({ description, examples: [1795251122000] })
+const Time = (description: string) => Type.Integer({ description, examples: [1795251122000] })
 
 const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
   Type.Unsafe<Values[number]>(Type.String({ enum: [...values], description, examples: [values[0]] }))
