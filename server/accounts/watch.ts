@@ -1,5 +1,6 @@
 /** What a node knows of sessions between two looks at the database: who was here, and which have ended. */
 
+import { sql } from 'kysely'
 import { at, type Db } from '../database/database.ts'
 import { followChanges, type AccessChange, type Following } from '../database/access-changes.ts'
 import { Pace } from '../database/pace.ts'
@@ -26,6 +27,9 @@ export interface WatchOptions {
   /** ms */
   readonly beat?: number
 }
+
+/** As one parameter, however many there are. */
+const among = (ids: readonly string[]) => sql<boolean>`id = any(${ids}::text[])`
 
 export class Watch {
   readonly #options: WatchOptions
@@ -125,14 +129,14 @@ export class Watch {
       await db
         .updateTable('sessions')
         .set({ last_seen_at: at(time) })
-        .where('id', 'in', seen)
+        .where(among(seen))
         .execute()
     }
     if (open.length > 0) {
       const kept = await db
         .updateTable('sessions')
         .set({ last_seen_at: at(time), expires_at: at(time + CONNECTION_KEPT) })
-        .where('id', 'in', open)
+        .where(among(open))
         .returning('id')
         .execute()
       const there = new Set(kept.map(({ id }) => id))
