@@ -7,67 +7,72 @@ import { AllActs, BlockAct, FriendshipActs, MessageAct } from './relation.tsx'
 import { Listing, Screen, Section } from './screen.tsx'
 
 /** Friends, requests both ways, whom one has blocked, and a way to find others. */
-export const FriendsScreen = () => {
-  const friends = useList<Friend>('/friends', ['friends'])
-  const asked = useList<Dated>('/friend-requests?direction=asked', ['friends'])
-  const requested = useList<Dated>('/friend-requests?direction=requested', ['friends'])
-  const blocks = useList<Dated>('/blocks', ['friends'])
+export const FriendsScreen = () => (
+  <Screen title={text.friends}>
+    <Section title={text.findTitle}>
+      <FindPeople
+        render={person => (
+          <PersonRow key={person.id} person={person}>
+            <AllActs person={person} />
+          </PersonRow>
+        )}
+      />
+    </Section>
+    <Requests direction="asked" />
+    <Requests direction="requested" />
+    <Friends />
+    <Blocked />
+  </Screen>
+)
+
+/** Requests that wait; nothing where there are none. */
+const Requests = ({ direction }: { readonly direction: 'asked' | 'requested' }) => {
+  const list = useList<Dated>(`/friend-requests?direction=${direction}`, ['friends'])
+  if (!list.items?.length) return null
   return (
-    <Screen title={text.friends}>
-      <Section title={text.findTitle}>
-        <FindPeople
-          render={person => (
-            <PersonRow key={person.id} person={person}>
-              <AllActs person={person} />
-            </PersonRow>
-          )}
-        />
-      </Section>
-      {asked.items && asked.items.length > 0 && (
-        <Section title={text.requestsToYou}>
-          <Listing list={asked} empty="" render={each => <Request key={each.person.id} {...each} state="asked" />} />
-        </Section>
-      )}
-      {requested.items && requested.items.length > 0 && (
-        <Section title={text.requestsByYou}>
-          <Listing
-            list={requested}
-            empty=""
-            render={each => <Request key={each.person.id} {...each} state="requested" />}
-          />
-        </Section>
-      )}
-      <Section title={text.yourFriends}>
-        <Listing
-          list={friends}
-          empty={text.noFriends}
-          render={({ person, online, lastSeen }) => (
-            <PersonRow key={person.id} person={person} online={online} lastSeen={lastSeen}>
-              <MessageAct person={person} />
-              <FriendshipActs person={person} relation={{ state: 'friends', blocking: false }} />
-            </PersonRow>
-          )}
-        />
-      </Section>
-      {blocks.items && blocks.items.length > 0 && (
-        <Section title={text.blocked}>
-          <Listing
-            list={blocks}
-            empty=""
-            render={({ person }) => (
-              <PersonRow key={person.id} person={person}>
-                <BlockAct person={person} relation={{ state: 'none', blocking: true }} />
-              </PersonRow>
-            )}
-          />
-        </Section>
-      )}
-    </Screen>
+    <Section title={direction === 'asked' ? text.requestsToYou : text.requestsByYou}>
+      <Listing
+        list={list}
+        empty=""
+        render={({ person }) => (
+          <PersonRow key={person.id} person={person}>
+            <FriendshipActs person={person} relation={{ state: direction, blocking: false }} />
+          </PersonRow>
+        )}
+      />
+    </Section>
   )
 }
 
-const Request = ({ person, state }: Dated & { readonly state: 'asked' | 'requested' }) => (
-  <PersonRow person={person}>
-    <FriendshipActs person={person} relation={{ state, blocking: false }} />
-  </PersonRow>
+const Friends = () => (
+  <Section title={text.yourFriends}>
+    <Listing
+      list={useList<Friend>('/friends', ['friends'])}
+      empty={text.noFriends}
+      render={({ person, online, lastSeen }) => (
+        <PersonRow key={person.id} person={person} online={online} lastSeen={lastSeen}>
+          <MessageAct person={person} />
+          <FriendshipActs person={person} relation={{ state: 'friends', blocking: false }} />
+        </PersonRow>
+      )}
+    />
+  </Section>
 )
+
+const Blocked = () => {
+  const list = useList<Dated>('/blocks', ['friends'])
+  if (!list.items?.length) return null
+  return (
+    <Section title={text.blocked}>
+      <Listing
+        list={list}
+        empty=""
+        render={({ person }) => (
+          <PersonRow key={person.id} person={person}>
+            <BlockAct person={person} relation={{ state: 'none', blocking: true }} />
+          </PersonRow>
+        )}
+      />
+    </Section>
+  )
+}
