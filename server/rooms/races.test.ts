@@ -13,6 +13,7 @@ import { join, kick, leave, leaveEverything } from './coming-and-going.ts'
 import { createRoom, openDirect } from './create.ts'
 import { accept, invite } from './invitations.ts'
 import { joinByLink, makeLink } from './links.ts'
+import { membersOf } from './lists.ts'
 import { logOfRooms } from './log.ts'
 import { deleteRoom } from './removal.ts'
 import { setRole } from './roles.ts'
@@ -22,6 +23,7 @@ import { limits, people, rolesIn, roomOf, told } from './testkit/people.ts'
 const { db, another } = await testDatabase(t, 'postgres')
 const { db: other } = await another()
 const ROUNDS = 8
+t.setTimeout(90_000)
 const now = Date.now()
 
 const write =
@@ -116,6 +118,36 @@ void t.test('joining the last free place: one of two', async t => {
     t.equal(Object.keys(await rolesIn(db, room)).length, 2)
   })
 })
+
+void t.test(
+  'the last place of 50,000; nobody is told who comes, the list is paged, and all of it is deleted',
+  async t => {
+    const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
+    const room = await roomOf(db, ann, { visibility: 'public', maxMembers: 50_000 })
+    for (let from = 1; from < 49_999; from += 2_500) {
+      const to = Math.min(from + 2_499, 49_998)
+      await sql`insert into users (id, name, name_key, display_name, password_hash)
+      select 'crowd.' || i, 'crowd.' || i, 'crowd.' || i, 'crowd', 'x'
+      from generate_series(${from}::int, ${to}::int) as i`.execute(db)
+      await sql`insert into members (room_id, user_id, name_key)
+      select ${room}, 'crowd.' || i, 'crowd.' || i from generate_series(${from}::int, ${to}::int) as i`.execute(db)
+    }
+    await db.updateTable('rooms').set({ member_count: 49_999 }).where('id', '=', room).execute()
+    const results = await atOnce(
+      write(tx => join(tx, room, bob)),
+      write(tx => join(tx, room, cem)),
+    )
+    t.same(results.toSorted(), ['ROOM_FULL', 'ok'])
+    t.same(await told(db, room), [])
+    const page = await membersOf(db, room, ann, { after: ['crowd.4', 'crowd.4'], limit: 2 })
+    t.same(
+      page.map(({ user_id }) => user_id),
+      ['crowd.40', 'crowd.400', 'crowd.4000'],
+    )
+    await write(tx => deleteRoom(tx, room, ann))(other)
+    t.equal((await db.selectFrom('members').select('user_id').where('room_id', '=', room).execute()).length, 0)
+  },
+)
 
 void t.test('the last use of a link: one of two', async t => {
   await rounds(async () => {

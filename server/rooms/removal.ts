@@ -11,6 +11,9 @@ import { hold, lockRow } from './room.ts'
  */
 const LOG_OUTLIVES = 2_000
 
+/** Members that one statement removes: of the largest room all would take too long for one. */
+const AT_ONCE = 5_000
+
 /** Deletes a room with all that belongs to it, its log too. Only its owner may. */
 export const deleteRoom = async (tx: Tx, id: RoomId, actor: string): Promise<void> => {
   await hold(tx, id, actor, 'delete')
@@ -24,7 +27,20 @@ export const removeRoom = async (tx: Tx, id: RoomId): Promise<void> => {
 }
 
 const remove = async (tx: Tx, id: RoomId): Promise<void> => {
+  await removeMembers(tx, id)
   await tx.deleteFrom('rooms').where('id', '=', id).execute()
   await enqueueRemove(tx, id, LOG_OUTLIVES)
   await recordChange(tx, { kind: 'room', room: id })
+}
+
+const removeMembers = async (tx: Tx, id: RoomId): Promise<void> => {
+  for (;;) {
+    const some = tx.selectFrom('members').select('user_id').where('room_id', '=', id).limit(AT_ONCE)
+    const removed = await tx
+      .deleteFrom('members')
+      .where('room_id', '=', id)
+      .where('user_id', 'in', some)
+      .executeTakeFirst()
+    if (removed.numDeletedRows < AT_ONCE) return
+  }
 }
