@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Admin } from '@platformatic/kafka'
 import { capture, ended, ScriptError } from '../launch.ts'
 import { topicConfigs } from '../../kafka/topics.ts'
 import { startKafka, type LocalKafka } from '../services/kafka.ts'
+import { startPostgres, type LocalPostgres } from '../services/postgres.ts'
+import { startRedis, type LocalRedis } from '../services/redis.ts'
 import type { LoadName, Loads } from './generator.ts'
 import type { Endpoint } from './load/client.ts'
 import type { Times } from './load/clock.ts'
@@ -66,11 +68,19 @@ const answerOf = async (place: Place, script: string, plan: unknown): Promise<un
   return parsed(Buffer.concat(chunks).toString())
 }
 
-/** What the scenarios share: the options, the servers, the load generator, one Kafka. */
+/** Moves a process with all its threads, and what it starts from now on, to the load generator's cores. */
+const besideLoad = async (pid: number | undefined): Promise<void> => {
+  if (pinned && pid !== undefined) await capture('taskset', ['-a', '-p', '-c', coresOf('load'), String(pid)])
+}
+
+/** What the scenarios share: the options, the servers, the load generator, one Kafka, one PostgreSQL, one Redis. */
 export class Bench {
   readonly options: BenchOptions
   #kafka: Promise<LocalKafka> | undefined
   #folder: string | undefined
+  #postgres: Promise<LocalPostgres> | undefined
+  #postgresFolder: string | undefined
+  #redis: Promise<LocalRedis> | undefined
   /** Those that nobody has stopped. */
   readonly #servers = new Set<Local>()
 
@@ -92,13 +102,31 @@ export class Bench {
   async #startKafka(): Promise<LocalKafka> {
     this.#folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-kafka-'))
     const kafka = await startKafka({ brokers: 1, folder: this.#folder })
-    if (pinned) {
-      for (const { pid } of kafka.nodes) await capture('taskset', ['-a', '-p', '-c', coresOf('load'), String(pid)])
-    }
+    for (const { pid } of kafka.nodes) await besideLoad(pid)
     // A broker that has just started is slow until Java has compiled what it does.
     const place = await topicOn(kafka.brokers.split(','))
     await answerOf('server', 'servers/bare-log.ts', { work: 'pass', perSecond: 2_000, seconds: WARM_UP, kafka: place })
     return kafka
+  }
+
+  /** A PostgreSQL of this run's own, beside the load generator, and the file that it writes its log to. */
+  async postgres(): Promise<{ url: string; log: string }> {
+    this.#postgresFolder ??= await mkdtemp(join(tmpdir(), 'hoofbeat-bench-postgres-'))
+    this.#postgres ??= this.#startPostgres(this.#postgresFolder)
+    return { url: (await this.#postgres).url, log: join(this.#postgresFolder, 'log') }
+  }
+
+  async #startPostgres(folder: string): Promise<LocalPostgres> {
+    const postgres = await startPostgres({ folder })
+    const [pid] = (await readFile(join(folder, 'data/postmaster.pid'), 'utf8')).split('\n')
+    await besideLoad(Number(pid))
+    return postgres
+  }
+
+  /** The URL of a Redis of this run's own. */
+  async redis(): Promise<string> {
+    this.#redis ??= startRedis()
+    return (await this.#redis).url
   }
 
   async node(options: NodeOptions = {}): Promise<Local> {
@@ -145,6 +173,11 @@ export class Bench {
     return found as Plan extends PassPlan ? Times : WriteResult
   }
 
+  /** How many passwords a second a core looks at. */
+  async passwords(seconds: number): Promise<number> {
+    return (await answerOf('server', 'servers/bare-argon2.ts', seconds)) as number
+  }
+
   /** A topic as rooms have it, that nobody else knows. */
   async topic(): Promise<KafkaPlace> {
     return topicOn((await this.brokers()).split(','))
@@ -153,6 +186,10 @@ export class Bench {
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#servers, server => server.stop()))
     await (await this.#kafka)?.stop()
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 })
+    await (await this.#postgres)?.stop()
+    await (await this.#redis)?.kill()
+    for (const folder of [this.#folder, this.#postgresFolder]) {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
   }
 }

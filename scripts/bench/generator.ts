@@ -5,12 +5,19 @@
 import { connecting } from './load/connecting.ts'
 import { fanOut } from './load/fan-out.ts'
 import { idle } from './load/idle.ts'
+import { listing } from './load/listing.ts'
 import { manyRooms } from './load/many-rooms.ts'
 import { newcomers } from './load/newcomers.ts'
 import { receipts } from './load/receipts.ts'
 import { crowd, resume } from './load/returning.ts'
+import { revoking } from './load/revoking.ts'
+import { seeing } from './load/seeing.ts'
+import { signingIn } from './load/signing-in.ts'
+import { subscribing } from './load/subscribing.ts'
+import { touring } from './load/touring.ts'
 
-const loads = { 'fan-out': fanOut, 'idle': idle, connecting, crowd, manyRooms, newcomers, receipts, resume }
+const product = { listing, revoking, seeing, signingIn, subscribing, touring }
+const loads = { 'fan-out': fanOut, 'idle': idle, connecting, crowd, manyRooms, newcomers, receipts, resume, ...product }
 
 export type Loads = typeof loads
 export type LoadName = keyof Loads

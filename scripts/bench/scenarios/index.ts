@@ -6,6 +6,7 @@ import { manyRooms } from './many-rooms.ts'
 import { newcomers } from './newcomers.ts'
 import { nodes } from './nodes.ts'
 import { parser } from './parser.ts'
+import { product } from './product.ts'
 import { receipts } from './receipts.ts'
 import { returning } from './returning.ts'
 import { rooms } from './rooms.ts'
@@ -20,5 +21,6 @@ export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<Findin
   newcomers,
   many: manyRooms,
   returning,
+  product,
   parser,
 }
