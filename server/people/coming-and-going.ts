@@ -12,7 +12,7 @@ const AT_ONCE = 50
 /** How many rounds wait at most; what is beyond is not told. */
 export const WAITING_MOST = 200
 /** After so many news others have a turn. */
-const TURN_AFTER = 1_000
+const TURN_AFTER = 100
 
 export interface ComingAndGoingOptions {
   readonly db: Db

@@ -1,4 +1,5 @@
 import { sql, type SqlBool } from 'kysely'
+import type { Person } from '../accounts/index.ts'
 import { at, type Db } from '../database/database.ts'
 
 /** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
@@ -18,8 +19,18 @@ const known = (db: Db, user: string) =>
     .where(eb => eb.or([eb('f.low_id', '=', user), eb('f.high_id', '=', user)]))
     .where('u.deleted_at', 'is', null)
 
-export interface Friend {
+/** Of somebody who holds an account. */
+const columns = ['u.id', 'u.name', 'u.display_name', 'u.status_text'] as const
+
+const personOf = (row: {
   readonly id: string
+  readonly name: string | null
+  readonly display_name: string
+  readonly status_text: string
+}): Person => ({ id: row.id, name: row.name!, displayName: row.display_name, statusText: row.status_text })
+
+export interface Friend {
+  readonly person: Person
   readonly nameKey: string
   /** Epoch ms; null: never seen yet. */
   readonly lastSeen: number | null
@@ -31,14 +42,14 @@ export type FriendPlace = string
 /** The friends of `user`, by name. */
 export const friendsOf = async (db: Db, user: string, { after, limit }: Part<FriendPlace>): Promise<Friend[]> => {
   const rows = await known(db, user)
-    .select(['u.id', 'u.name_key', 'u.last_seen_at', 'f.accepted_at'])
+    .select([...columns, 'u.name_key', 'u.last_seen_at', 'f.accepted_at'])
     .where('f.state', '=', 'accepted')
     .where('u.name_key', '>', after ?? '')
     .orderBy('u.name_key')
     .limit(limit + 1)
     .execute()
   return rows.map(row => ({
-    id: row.id,
+    person: personOf(row),
     nameKey: row.name_key!,
     lastSeen: row.last_seen_at,
     since: row.accepted_at!,
@@ -47,7 +58,7 @@ export const friendsOf = async (db: Db, user: string, { after, limit }: Part<Fri
 
 /** Somebody, and since when: of a request, of a block. */
 export interface Dated {
-  readonly id: string
+  readonly person: Person
   /** Epoch ms. */
   readonly at: number
 }
@@ -62,7 +73,7 @@ export const requestsOf = async (
 ): Promise<Dated[]> => {
   const mine = direction === 'requested'
   const rows = await known(db, user)
-    .select(['u.id', 'f.created_at'])
+    .select([...columns, 'f.created_at'])
     .where('f.state', '=', 'requested')
     .where('f.requester_id', mine ? '=' : '<>', user)
     // Whom one has blocked may ask: it is not shown.
@@ -74,7 +85,7 @@ export const requestsOf = async (
     .orderBy('u.id', 'desc')
     .limit(limit + 1)
     .execute()
-  return rows.map(({ id, created_at }) => ({ id, at: created_at }))
+  return rows.map(row => ({ person: personOf(row), at: row.created_at }))
 }
 
 /** Whom `user` has blocked, the last one first. */
@@ -82,7 +93,7 @@ export const blocksOf = async (db: Db, user: string, { after, limit }: Part<Date
   const rows = await db
     .selectFrom('blocks as b')
     .innerJoin('users as u', 'u.id', 'b.blocked_id')
-    .select(['u.id', 'b.created_at'])
+    .select([...columns, 'b.created_at'])
     .where('b.user_id', '=', user)
     .where('u.deleted_at', 'is', null)
     .$if(after !== undefined, query =>
@@ -92,5 +103,5 @@ export const blocksOf = async (db: Db, user: string, { after, limit }: Part<Date
     .orderBy('u.id', 'desc')
     .limit(limit + 1)
     .execute()
-  return rows.map(({ id, created_at }) => ({ id, at: created_at }))
+  return rows.map(row => ({ person: personOf(row), at: row.created_at }))
 }

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { memoryPresence } from '../drivers/memory/presence.ts'
 import { fail } from '../errors.ts'
+import type { Logger } from '../ports/logger.ts'
 import type { Presence, Transition } from '../ports/presence.ts'
 import { Roll } from './roll.ts'
 
@@ -10,9 +11,15 @@ const at = (rooms: string[] = []) => ({ address: '127.0.0.1', rooms: () => rooms
 
 const setUp = (
   t: Test,
-  options: { grace?: number; ttl?: number; every?: number; wrap?: (presence: Presence) => Presence } = {},
+  options: {
+    grace?: number
+    ttl?: number
+    every?: number
+    wrap?: (presence: Presence) => Presence
+    logger?: Logger
+  } = {},
 ) => {
-  const { ttl = 60_000, grace = 20, every = 10, wrap = presence => presence } = options
+  const { ttl = 60_000, grace = 20, every = 10, wrap = presence => presence, logger = silent } = options
   const { port } = memoryPresence({ ttl })
   const said: Transition[] = []
   const waiting = new Set<() => void>()
@@ -20,7 +27,7 @@ const setUp = (
     said.push(...transitions)
     for (const look of waiting) look()
   }
-  const roll = new Roll({ logger: silent, presence: wrap(port), node: 'here', ttl, grace, every, changed })
+  const roll = new Roll({ logger, presence: wrap(port), node: 'here', ttl, grace, every, changed })
   t.teardown(() => roll.close())
   /** Resolves with who came and went when so many have. */
   const until = (count: number): Promise<[string, boolean][]> =>
@@ -177,4 +184,25 @@ t.test('closing tells of those who have just left', async t => {
   await roll.close()
   while ((await presence.sweep()).length === 0) await turn()
   t.same((await presence.of(['ann'])).online, new Set())
+})
+
+t.test('a mistake is logged, and it goes on', async t => {
+  const logged: string[] = []
+  const logger = { ...silent, error: (_fields: object, message: string) => void logged.push(message) }
+  let wrong = true
+  const wrap = (presence: Presence): Presence => ({
+    touch: async clients => {
+      if (!wrong) return presence.touch(clients)
+      wrong = false
+      throw new TypeError('a mistake')
+    },
+    off: (clients, after) => presence.off(clients, after),
+    sweep: () => presence.sweep(),
+    of: users => presence.of(users),
+    list: (after, limit) => presence.list(after, limit),
+  })
+  const { roll, until } = setUp(t, { wrap, logger })
+  roll.arrived('c1', { user: 'ann' }, at())
+  t.same(await until(1), [['ann', true]])
+  t.equal(logged.length, wrong ? 0 : 1)
 })

@@ -9,6 +9,7 @@ import { people, roomOf } from '../rooms/testkit/people.ts'
 import { openTestApi } from '../testkit/api.ts'
 import { silent, testDatabases } from '../testkit/database.ts'
 import { notify, openPeople } from './index.ts'
+import { markSeen } from './sight.ts'
 import { hearing } from './testkit/hearing.ts'
 
 const setUp = async (t: Test, db: Db) => {
@@ -72,6 +73,8 @@ await testDatabases(t, async (t, { db }) => {
     const { body } = await ask(ann, 'GET', '/friends')
     t.match(body, { items: [{ person: { id: bob }, online: true }], next: undefined })
     t.notOk('lastSeen' in (body['items'] as object[])[0]!)
+    await markSeen(db, [bob])
+    t.match(await ask(ann, 'GET', '/friends'), { body: { items: [{ lastSeen: Number }] } })
     t.match(await ask(ann, 'DELETE', `/friends/${bob}`), { status: 200, body: { state: 'none' } })
     t.match(await ask(ann, 'GET', '/friends'), { body: { items: [] } })
   })
@@ -132,9 +135,14 @@ await testDatabases(t, async (t, { db }) => {
     const [ann, fellow, stranger, away] = await people(db, 'ann', 'fellow', 'stranger', 'away')
     await roomOf(db, ann, { members: [fellow, away] })
     for (const user of [fellow, stranger]) await arrive(user)
+    await markSeen(db, [away])
     const query = [fellow, stranger, away].map(user => `user=${user}`).join('&')
     const { body } = await ask(ann, 'GET', `/presence?${query}`)
     const items = body['items'] as { id: string; online: boolean }[]
+    t.match(
+      items.find(({ id }) => id === away),
+      { lastSeen: Number },
+    )
     t.same(
       new Map(items.map(({ id, online }) => [id, online])),
       new Map([

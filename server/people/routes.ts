@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { PersonSchema, readPeople, type Person } from '../accounts/index.ts'
-import { transaction, type Db } from '../database/database.ts'
+import { PersonSchema, type Person } from '../accounts/index.ts'
+import { transaction } from '../database/database.ts'
 import { PageOf, PageQuery, Paging, nothing, type Api, type Page } from '../http/api.ts'
 import type { Presence } from '../ports/presence.ts'
 import { introduce, onlineOf, type EventsOptions } from './events.ts'
@@ -79,14 +79,16 @@ const friends = (api: Api, parts: RouteParts): void => {
     },
     async ({ identity, query }) => {
       const rows = await friendsOf(db, identity.user, { after: friendPages.after(query), limit: query.limit })
-      const ids = rows.map(({ id }) => id)
-      const [people, online] = await Promise.all([readPeople(db, ids), tryOnline(presence, ids)])
+      const online = await tryOnline(
+        presence,
+        rows.map(({ person }) => person.id),
+      )
       return friendPages.page(
         rows,
         query,
-        ({ id, lastSeen, since }) => ({
-          person: people.get(id) ?? unknown(id),
-          ...(online && { online: online.has(id) }),
+        ({ person, lastSeen, since }) => ({
+          person,
+          ...(online && { online: online.has(person.id) }),
           ...(lastSeen !== null && { lastSeen }),
           since,
         }),
@@ -126,28 +128,19 @@ const friends = (api: Api, parts: RouteParts): void => {
   )
 }
 
-/** Somebody whose account was deleted since their row was read. */
-const unknown = (id: string): Person => ({ id, name: '', displayName: '', statusText: '' })
-
 const DatedSchema = Type.Object({ person: PersonSchema, at: Time('Epoch ms') })
 
-const datedPage = async (
-  db: Db,
+const datedPage = (
   rows: readonly Dated[],
   query: PageQuery,
   pages: Paging<typeof DatedPlace>,
-): Promise<Page<{ person: Person; at: number }>> => {
-  const people = await readPeople(
-    db,
-    rows.map(({ id }) => id),
-  )
-  return pages.page(
+): Page<{ person: Person; at: number }> =>
+  pages.page(
     rows,
     query,
-    ({ id, at }) => ({ person: people.get(id) ?? unknown(id), at }),
-    ({ id, at }) => [at, id],
+    row => row,
+    ({ person, at }) => [at, person.id],
   )
-}
 
 const requests = (api: Api, parts: RouteParts): void => {
   const { db } = parts
@@ -174,7 +167,7 @@ const requests = (api: Api, parts: RouteParts): void => {
         after: pages.after(query),
         limit: query.limit,
       })
-      return datedPage(db, rows, query, pages)
+      return datedPage(rows, query, pages)
     },
   )
   api.put(
@@ -222,7 +215,7 @@ const blocks = (api: Api, parts: RouteParts): void => {
     },
     async ({ identity, query }) => {
       const rows = await blocksOf(db, identity.user, { after: blockPages.after(query), limit: query.limit })
-      return datedPage(db, rows, query, blockPages)
+      return datedPage(rows, query, blockPages)
     },
   )
   api.put(

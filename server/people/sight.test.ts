@@ -9,6 +9,8 @@ import { estrangedFrom, friendsOfAll, markSeen, seenBy, smallRoomsOf, TOLD_UP_TO
 import { befriend } from './testkit/friends.ts'
 
 const ids = (rows: readonly { readonly id: string }[]): string[] => rows.map(({ id }) => id)
+const personIds = (rows: readonly { readonly person: { readonly id: string } }[]): string[] =>
+  ids(rows.map(({ person }) => person))
 const relating = (db: Db, me: string, them: string, act: Parameters<typeof relate>[3]) =>
   transaction(db, tx => relate(tx, me, them, act))
 
@@ -22,38 +24,56 @@ await testDatabases(t, async (t, { db }) => {
     await relating(db, ann, asked, 'request')
     await markSeen(db, [c!])
     const first = await friendsOf(db, ann, { after: undefined, limit: 3 })
-    t.same(ids(first), [b, c, d, e], 'one more than the limit')
+    t.same(personIds(first), [b, c, d, e], 'one more than the limit')
+    t.match(first[0]!.person, { displayName: 'b', statusText: '' })
     t.equal(first[0]!.lastSeen, null)
     t.ok(Date.now() - first[1]!.lastSeen! < 60_000)
     t.ok(Date.now() - first[0]!.since < 60_000)
-    t.same(ids(await friendsOf(db, ann, { after: first[2]!.nameKey, limit: 3 })), [e, f])
+    t.same(personIds(await friendsOf(db, ann, { after: first[2]!.nameKey, limit: 3 })), [e, f])
     await sql`update users set name = null, name_key = null, password_hash = null, deleted_at = now() where id = ${e}`.execute(
       db,
     )
-    t.same(ids(await friendsOf(db, ann, { after: undefined, limit: 10 })), [b, c, d, f], 'whose account is gone is not')
+    t.same(
+      personIds(await friendsOf(db, ann, { after: undefined, limit: 10 })),
+      [b, c, d, f],
+      'whose account is gone is not',
+    )
   })
 
   await t.test('requests are listed by direction, the newest first; those of people one blocks are not', async t => {
     const [ann, bob, cher, dan] = await people(db, 'ann', 'bob', 'cher', 'dan')
     for (const other of [bob, cher, dan]) await relating(db, other, ann, 'request')
     const asked = await requestsOf(db, ann, 'asked', { after: undefined, limit: 10 })
-    t.same(ids(asked).toSorted(), [bob, cher, dan].toSorted())
+    t.same(personIds(asked).toSorted(), [bob, cher, dan].toSorted())
     const [first] = await requestsOf(db, ann, 'asked', { after: undefined, limit: 1 })
-    t.same(ids(await requestsOf(db, ann, 'asked', { after: [first!.at, first!.id], limit: 10 })), ids(asked.slice(1)))
-    t.same(ids(await requestsOf(db, bob, 'requested', { after: undefined, limit: 10 })), [ann])
+    t.same(
+      personIds(await requestsOf(db, ann, 'asked', { after: [first!.at, first!.person.id], limit: 10 })),
+      personIds(asked.slice(1)),
+    )
+    t.same(personIds(await requestsOf(db, bob, 'requested', { after: undefined, limit: 10 })), [ann])
     t.same(await requestsOf(db, ann, 'requested', { after: undefined, limit: 10 }), [])
     await relating(db, ann, bob, 'block')
     await relating(db, bob, ann, 'request')
-    t.same(ids(await requestsOf(db, ann, 'asked', { after: undefined, limit: 10 })).toSorted(), [cher, dan].toSorted())
-    t.same(ids(await requestsOf(db, bob, 'requested', { after: undefined, limit: 10 })), [ann], 'they do not know')
+    t.same(
+      personIds(await requestsOf(db, ann, 'asked', { after: undefined, limit: 10 })).toSorted(),
+      [cher, dan].toSorted(),
+    )
+    t.same(
+      personIds(await requestsOf(db, bob, 'requested', { after: undefined, limit: 10 })),
+      [ann],
+      'they do not know',
+    )
   })
 
   await t.test('blocks are listed, to who made them', async t => {
     const [ann, bob, cher] = await people(db, 'ann', 'bob', 'cher')
     for (const other of [bob, cher]) await relating(db, ann, other, 'block')
     const all = await blocksOf(db, ann, { after: undefined, limit: 10 })
-    t.same(ids(all).toSorted(), [bob, cher].toSorted())
-    t.same(ids(await blocksOf(db, ann, { after: [all[0]!.at, all[0]!.id], limit: 10 })), ids(all.slice(1)))
+    t.same(personIds(all).toSorted(), [bob, cher].toSorted())
+    t.same(
+      personIds(await blocksOf(db, ann, { after: [all[0]!.at, all[0]!.person.id], limit: 10 })),
+      personIds(all.slice(1)),
+    )
     t.same(await blocksOf(db, bob, { after: undefined, limit: 10 }), [])
   })
 

@@ -122,6 +122,28 @@ void t.test('a node that was cut off alone says who of its own is there again', 
   t.same(shortly(await cut.presence.touch([ann])), [['ann', true]])
 })
 
+void t.test('a replica is not used', async t => {
+  const redis = await ownRedis(t)
+  await operate(redis, 'REPLICAOF', '127.0.0.1', '1')
+  const { driver, logged, lines } = opened(t, redis.url)
+  await logged(LOST)
+  t.match(lines[0], /not a primary/)
+  await operate(redis, 'REPLICAOF', 'NO', 'ONE')
+  await driver.check(10_000)
+})
+
+void t.test('one that hangs counts as away', async t => {
+  const redis = await ownRedis(t)
+  const { presence, driver, logged } = opened(t, redis.url)
+  await driver.check(5_000)
+  redis.signal('SIGSTOP')
+  await t.rejects(presence.of(['ann']), { code: 'PRESENCE_UNAVAILABLE' })
+  await logged(LOST)
+  redis.signal('SIGCONT')
+  await driver.check(10_000)
+  t.same((await presence.of(['ann'])).online, new Set())
+})
+
 void t.test('away from the start', async t => {
   const redis = await ownRedis(t)
   await redis.kill()

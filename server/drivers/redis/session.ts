@@ -57,14 +57,12 @@ export class Session<Script extends string = never> {
     client.on('error', error => ended.resolve(error as Error))
     client.on('end', () => ended.resolve(new Error('the connection ended')))
     const late = setTimeout(() => ended.resolve(new Error(`no answer in ${answerWithin} ms`)), answerWithin)
-    try {
-      return await Promise.race([Session.#begin(client, options, ended), ended.promise.then(reject)])
-    } catch (error) {
+    const opening = Promise.race([Session.#begin(client, options, ended), ended.promise.then(reject)])
+    const over = (error: unknown): never => {
       if (client.isOpen) client.destroy()
       throw error
-    } finally {
-      clearTimeout(late)
     }
+    return opening.catch(over).finally(() => clearTimeout(late))
   }
 
   static async #begin<Script extends string>(
@@ -93,14 +91,13 @@ export class Session<Script extends string = never> {
   /** Asks Redis for something. Where that rejects the session is over. */
   async ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
     const late = setTimeout(() => this.end(new Error(`no answer in ${this.#answerWithin} ms`)), this.#answerWithin)
-    try {
-      return await question(this.#client)
-    } catch (error) {
+    const over = (error: unknown): never => {
       this.end(error as Error)
       throw error
-    } finally {
-      clearTimeout(late)
     }
+    return question(this.#client)
+      .catch(over)
+      .finally(() => clearTimeout(late))
   }
 
   end(reason: Error): void {

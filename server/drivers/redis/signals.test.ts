@@ -108,6 +108,19 @@ void t.test('one that hangs counts as away; a subscription that is under way the
   t.pass()
 })
 
+void t.test('one that hangs is noticed also when nobody asks anything', async t => {
+  const redis = await ownRedis(t)
+  const { logger, count, logged } = recording()
+  const driver = openRedisSignals({ url: redis.url, logger, beat: 50 })
+  t.teardown(() => driver.close())
+  await driver.check(5_000)
+  t.equal(count(LOST), 0)
+  redis.signal('SIGSTOP')
+  await logged(LOST)
+  redis.signal('SIGCONT')
+  await driver.check(10_000)
+})
+
 void t.test('a line of which one half ends is made anew as a whole', async t => {
   const redis = await ownRedis(t)
   const { signals, driver, logged } = opened(t, redis.url)

@@ -11,10 +11,11 @@ export interface RedisSignalsOptions {
   /** redis:// or, with TLS, rediss://; with user, password and database where they are needed. */
   readonly url: string
   readonly logger: Logger
+  /** How often it is looked whether Redis is there, ms: a connection that hears nothing would not know. */
+  readonly beat?: number
 }
 
 const ANSWER_WITHIN = 2_000
-/** How often it is looked whether Redis is there, ms: a connection that hears nothing would not know. */
 const BEAT = 5_000
 /** What Redis has not answered yet, at most: beyond it news are dropped. */
 const MOST_UNDER_WAY = 10_000
@@ -33,12 +34,16 @@ class Line implements Ending {
   readonly #joins = new Map<string, Promise<void>>()
   #underWay = 0
 
-  private constructor(speaking: Session, hearing: Session, heard: (text: string, channel: string) => void) {
+  private constructor(
+    { speaking, hearing }: { speaking: Session; hearing: Session },
+    beat: number,
+    heard: (text: string, channel: string) => void,
+  ) {
     this.#speaking = speaking
     this.#hearing = hearing
     this.#heard = (text, name) => heard(text, channelOf(name))
     this.ended = Promise.race([speaking.ended, hearing.ended])
-    const beating = setInterval(() => this.#beat(), BEAT)
+    const beating = setInterval(() => this.#beat(), beat)
     beating.unref()
     void this.ended.then(reason => {
       clearInterval(beating)
@@ -46,11 +51,11 @@ class Line implements Ending {
     })
   }
 
-  static async open(url: string, heard: (text: string, channel: string) => void): Promise<Line> {
+  static async open(url: string, beat: number, heard: (text: string, channel: string) => void): Promise<Line> {
     const options = { url, answerWithin: ANSWER_WITHIN, scripts: {} }
     const speaking = await Session.open(options)
     try {
-      return new Line(speaking, await Session.open(options), heard)
+      return new Line({ speaking, hearing: await Session.open(options) }, beat, heard)
     } catch (error) {
       speaking.end(error as Error)
       throw error
@@ -67,11 +72,11 @@ class Line implements Ending {
       joining.catch(() => undefined)
       for (const channel of some) this.#joins.set(channel, joining)
     }
-    await Promise.all(channels.flatMap(channel => this.#joins.get(channel) ?? []))
+    await Promise.all(channels.map(channel => this.#joins.get(channel)!))
   }
 
   leave(channel: string): void {
-    if (!this.#joins.delete(channel)) return
+    this.#joins.delete(channel)
     void this.#try(this.#hearing, client => client.unsubscribe(nameOf(channel), this.#heard))
   }
 
@@ -104,9 +109,9 @@ class RedisSignals implements Signals {
   readonly #name = randomBytes(9).toString('base64url')
   readonly #link: Link<Line>
 
-  constructor({ url, logger }: RedisSignalsOptions) {
+  constructor({ url, logger, beat = BEAT }: RedisSignalsOptions) {
     this.#link = new Link({
-      open: () => Line.open(url, (text, channel) => this.#heard(text, channel)),
+      open: () => Line.open(url, beat, (text, channel) => this.#heard(text, channel)),
       found: line => {
         logger.info({}, 'Redis answers: fleeting news reach all nodes')
         line.join([...this.#channels.names()]).catch(() => undefined)
