@@ -113,7 +113,10 @@ wire(t, '[S-72] the right to any room of a user, or of anyone to a room', async 
   const lost = [room(await probe.next('MESSAGE')), room(await probe.next('MESSAGE'))]
   t.same(lost.toSorted(), ['a', 'b'])
   rights.end('c', { room: 'c' })
+  rights.tell({ user: USER })
   t.equal(room(await probe.next('MESSAGE')), 'c')
+  await probe.settled()
+  t.same(probe.frames, [], 'once, however often it is looked at')
   await plain.settled()
   t.same(plain.frames, [], 'who did not subscribe to the queue is told nothing')
   waiting.send('CONNECT', { 'accept-version': '1.2', 'login': USER })
