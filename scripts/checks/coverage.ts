@@ -17,6 +17,10 @@ const required: Readonly<Record<string, number>> = {
   'server/ports': 100,
   'server/database': 100,
   'server/rooms': 100,
+  'server/people': 100,
+  'server/fleet': 100,
+  'server/drivers/memory': 100,
+  'server/drivers/redis': 99,
   'kafka': 93,
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { claimsContract } from '../../ports/claims.contract.ts'
@@ -127,6 +128,23 @@ void t.test('one that hangs counts as away; a claim whose answer did not come is
   redis.signal('SIGCONT')
   t.match(await waiting, { kind: 'taken' })
   t.equal(await kindOf(claims, 'a', 'x'), 'held')
+})
+
+void t.test('one that answers later than anybody waits', async t => {
+  const redis = await ownRedis(t)
+  const { claims, driver } = opened(t, redis.url, { timeout: 200 })
+  await driver.check(5_000)
+  redis.signal('SIGSTOP')
+  await t.rejects(claims.claim('a', ['x']), { code: 'LOG_UNAVAILABLE' })
+  redis.signal('SIGCONT')
+})
+
+void t.test('clocks that differ are warned of', async t => {
+  mock.timers.enable({ apis: ['Date'], now: Date.now() - 60_000 })
+  t.teardown(() => mock.timers.reset())
+  const { logged } = opened(t, shared)
+  await logged('the clocks of Redis and of this node differ, ms')
+  t.pass()
 })
 
 void t.test('closing while it is away', async t => {
