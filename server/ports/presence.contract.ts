@@ -214,7 +214,13 @@ export function presenceContract(t: Test, open: OpenPresence): void {
     const client = clientOf(newUser())
     await one.touch([client])
     await driver.close()
-    const calls: Promise<unknown>[] = [one.touch([client]), one.off([client], 0), one.sweep(), one.of([]), one.list(undefined, 1)]
+    const calls: Promise<unknown>[] = [
+      one.touch([client]),
+      one.off([client], 0),
+      one.sweep(),
+      one.of([]),
+      one.list(undefined, 1),
+    ]
     for (const call of calls) await t.rejects(call, { code: 'PRESENCE_UNAVAILABLE' })
     await t.rejects(driver.check(100), { code: 'PRESENCE_UNAVAILABLE' })
   })
