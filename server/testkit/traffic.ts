@@ -4,16 +4,28 @@ import { Probe, type Received, type Target, type TransportName } from './probe.t
 /** Where clients may connect now. */
 export type Nodes = () => readonly Target[]
 
+/** A client of a room, by which way and as whom it comes. */
+interface Client {
+  readonly transport: TransportName
+  readonly nodes: Nodes
+  readonly room: string
+  readonly login: string
+  readonly passcode?: string
+}
+
 const RETRY_MS = 50
 /** A reader waits for the next message as long as a test takes. */
 const READ_MS = 600_000
 
 /** Connects to one of `nodes`, going on to the next until one takes it. */
-const connectSomewhere = async (t: Test, transport: TransportName, nodes: Nodes, login: string): Promise<Probe> => {
+const connectSomewhere = async (t: Test, { transport, nodes, login, passcode }: Client): Promise<Probe> => {
   for (let turn = 0; ; turn++) {
     const all = nodes()
     try {
-      return await Probe.connect(t, transport, all[turn % all.length]!, { login })
+      return await Probe.connect(t, transport, all[turn % all.length]!, {
+        login,
+        ...(passcode !== undefined && { passcode }),
+      })
     } catch (error) {
       if (turn > 400) throw error
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
@@ -35,29 +47,17 @@ export class Reader {
   #stopped = false
   #probe: Probe | undefined
 
-  constructor(
-    t: Test,
-    options: { transport: TransportName; nodes: Nodes; room: string; login: string; after?: string },
-  ) {
+  constructor(t: Test, options: Client & { readonly after?: string }) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.subscribed = promise
     this.#run(t, options, resolve).catch(reject)
   }
 
-  async #run(
-    t: Test,
-    {
-      transport,
-      nodes,
-      room,
-      login,
-      after,
-    }: { transport: TransportName; nodes: Nodes; room: string; login: string; after?: string },
-    subscribed: () => void,
-  ): Promise<void> {
+  async #run(t: Test, options: Client & { readonly after?: string }, subscribed: () => void): Promise<void> {
+    const { room, after } = options
     while (!this.#stopped) {
       try {
-        this.#probe = await connectSomewhere(t, transport, nodes, login)
+        this.#probe = await connectSomewhere(t, options)
         const last = this.ids.at(-1) ?? after
         const receipt = await this.#probe.request('SUBSCRIBE', {
           id: 'sub-0',
@@ -102,27 +102,18 @@ export class Reader {
 export class Sender {
   /** Bodies that were acknowledged, with the message-id of each. */
   readonly acknowledged = new Map<string, string>()
+  /** How often it got no RECEIPT. */
+  refused = 0
   readonly #done: Promise<void>
   #stopped = false
 
-  constructor(
-    t: Test,
-    options: { transport: TransportName; nodes: Nodes; room: string; login: string; most?: number },
-  ) {
+  constructor(t: Test, options: Client & { readonly most?: number }) {
     this.#done = this.#run(t, options)
   }
 
-  async #run(
-    t: Test,
-    {
-      transport,
-      nodes,
-      room,
-      login,
-      most = Infinity,
-    }: { transport: TransportName; nodes: Nodes; room: string; login: string; most?: number },
-  ): Promise<void> {
-    let probe = await connectSomewhere(t, transport, nodes, login)
+  async #run(t: Test, options: Client & { readonly most?: number }): Promise<void> {
+    const { room, login, most = Infinity } = options
+    let probe = await connectSomewhere(t, options)
     for (let n = 0; n < most && !this.#stopped; n++) {
       const body = `${login}-${n}`
       try {
@@ -130,7 +121,8 @@ export class Sender {
         this.acknowledged.set(body, receipt.headers['message-id']!)
       } catch {
         // Whether this one was kept is unknown, so nothing is asked of it; the next one goes elsewhere.
-        probe = await connectSomewhere(t, transport, nodes, login)
+        this.refused++
+        probe = await connectSomewhere(t, options)
       }
     }
     probe.end()

@@ -53,7 +53,7 @@ export const touring = async ({ endpoint, accounts, great, rooms }: TouringPlan)
   for (const path of paged(great)) {
     const question = path.includes('?') ? '&' : '?'
     const { next } = await go(mine, 'GET', `${path}${question}limit=5`)
-    if (next !== undefined) await go(mine, 'GET', `${path}${question}limit=5&cursor=${String(next)}`)
+    if (typeof next === 'string') await go(mine, 'GET', `${path}${question}limit=5&cursor=${next}`)
   }
   const reads = ['/me', '/notifications/unread', `/rooms/${great}`, `/friends/${other!.user}`, `/users/${other!.user}`]
   for (const path of [...reads, `/presence?user=${other!.user}&user=${admin!.user}`]) await go(mine, 'GET', path)
