@@ -15,6 +15,7 @@ const required: Readonly<Record<string, number>> = {
   'server/fanout': 99,
   'server/connection': 99,
   'server/ports': 100,
+  'server/accounts': 100,
   'server/database': 100,
   'server/rooms': 100,
   'server/people': 100,

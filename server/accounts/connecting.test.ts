@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
+import { json } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { testDatabase, type Kind } from '../testkit/database.ts'
 import { startNode, until, type TestNode } from '../testkit/node.ts'
@@ -124,6 +127,18 @@ for (const kind of ['postgres', 'embedded'] as const) {
       probe.end()
       await until(async () => (await listed()).length === 1)
       t.same(await listed(), ['device'])
+    })
+
+    await t.test('a program that says nothing of itself has a device without a name', async t => {
+      const { user } = await newcomer()
+      const headers = { 'content-type': 'application/json' }
+      const asking = request(`${node.url}api/session`, { method: 'POST', headers })
+      asking.end(JSON.stringify({ name: user.name, password: PASSWORD, keep: 'body' }))
+      const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+      const { accessToken } = (await json(answer)) as Signed
+      t.match((await ask('GET', '/sessions', { token: accessToken })).body, {
+        items: [{ device: '' }, { device: 'node' }],
+      })
     })
 
     await t.test('nobody is left where the client has gone, or is one too many, before it was let in', async t => {

@@ -106,9 +106,9 @@ await testDatabases(t, async (t, { db, another }) => {
     const row = await db.selectFrom('signing_keys').selectAll().executeTakeFirstOrThrow()
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
     const kid = newId()
-    const stranger = (id: string) =>
+    const stranger = (id?: string) =>
       new SignJWT({ sid: 's2' })
-        .setProtectedHeader({ alg: 'ES256', kid: id })
+        .setProtectedHeader({ alg: 'ES256', ...(id !== undefined && { kid: id }) })
         .setSubject('bob')
         .setExpirationTime('1h')
         .sign(privateKey)
@@ -127,6 +127,11 @@ await testDatabases(t, async (t, { db, another }) => {
     clock.now += 5_000
     t.match(await verifyAccess(one.keys, token, clock.now), { user: 'bob', session: 's2' })
     await t.rejects(verifyAccess(one.keys, await stranger(newId()), clock.now), { code: 'BAD_CREDENTIALS' })
+    await t.rejects(
+      verifyAccess(one.keys, await stranger(), clock.now),
+      { code: 'BAD_CREDENTIALS' },
+      'it names none of two',
+    )
   })
 
   await t.test('what is no token of ours is refused, and nothing of it repeated', async t => {

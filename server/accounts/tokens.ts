@@ -48,7 +48,7 @@ export const verifyAccess = async (keys: Keys, token: string, now: number): Prom
       currentDate: new Date(now),
       requiredClaims: ['sub', 'sid', 'exp'],
     })
-    const { sub = '', sid, exp = 0 } = payload
+    const { sub, sid, exp } = payload as { sub: string; sid: unknown; exp: number }
     if (!isUser(sub)) throw fail('BAD_CREDENTIALS', 'the token is of no user')
     // jose compares whole seconds.
     if (exp * 1000 <= now) throw fail('TOKEN_EXPIRED')

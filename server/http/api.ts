@@ -204,7 +204,7 @@ const toProblem = (error: FastifyError): HoofbeatError => {
   const [first] = validation ?? []
   if (first) {
     const place = first.instancePath.slice(1).replaceAll('/', '.') || validationContext
-    return fail('BAD_REQUEST', `${place} ${first.message ?? ''}`.trim())
+    return fail('BAD_REQUEST', `${place} ${String(first.message)}`)
   }
   if (statusCode === 413) return fail('REQUEST_TOO_LARGE')
   if (statusCode >= 400 && statusCode < 500) return fail('BAD_REQUEST', 'the body must be JSON, with its content-type')
