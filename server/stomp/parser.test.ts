@@ -356,6 +356,15 @@ t.test('the version can be set between two frames of one chunk', t => {
   t.end()
 })
 
+t.test('[checklist 61] of a NUL in a head and what comes after it the NUL is what is wrong, however it is cut', t => {
+  const many = 'a:b\n'.repeat(LIMITS.headers + 1)
+  for (const after of [many, `a:${'b'.repeat(LIMITS.headerBytes)}\n`]) {
+    t.equal(codeOf(`SEND\nx:\0\n${after}\n\0`), 'BAD_HEADER')
+    t.not(codeOf(`SEND\nx:y\n${after}x:\0\n\n\0`), 'BAD_HEADER')
+  }
+  t.end()
+})
+
 t.test('[checklist 60] unknown commands get an error', t => {
   for (const command of ['MESSAGE', 'RECEIPT', 'ERROR', 'CONNECTED', 'FOO', 'SENDX', 'SEN', 'S', 'toString', 'SEND ']) {
     t.equal(codeOf(`${command}\n\n\0`), 'UNKNOWN_COMMAND', command)

@@ -127,14 +127,23 @@ export class Parser {
         return this.#lineStart
       }
       this.#lines++
-      if (this.#lines > this.#limits.headers + 1) throw fail('TOO_MANY_HEADERS', `over ${this.#limits.headers}`)
+      if (this.#lines > this.#limits.headers + 1) {
+        this.#checkNul(lineEnd)
+        throw fail('TOO_MANY_HEADERS', `over ${this.#limits.headers}`)
+      }
     }
     // Whoever forgot the empty line gets an answer now and not when something else ends the head.
     if (lines === 0 && this.#lines > 0)
       parseCommand(bytes.toString('latin1', start, bytes.indexOf(LF, start)), this.version)
-    if (bytes.indexOf(NUL, start + searched) !== -1) throw fail('BAD_HEADER', 'a NUL before the empty line')
+    this.#checkNul(bytes.length, start + searched)
     this.#searched = bytes.length - start
     return undefined
+  }
+
+  /** A NUL that comes before another fault is what is wrong, as it is where no more has come. */
+  #checkNul(to: number, from: number = this.#carry.start): void {
+    const nul = this.#carry.bytes.indexOf(NUL, from)
+    if (nul !== -1 && nul < to) throw fail('BAD_HEADER', 'a NUL before the empty line')
   }
 
   /** Checks the length of a line, or of as much of it as has come. */
@@ -142,7 +151,9 @@ export class Parser {
     const most = this.#lines === 0 ? LONGEST_COMMAND : this.#limits.headerBytes
     if (to - from <= most) return
     if (to - from === most + 1 && this.#carry.bytes[to - 1] === CR && takesCrLf(this.version)) return
-    throw this.#lines === 0 ? fail('UNKNOWN_COMMAND') : fail('FRAME_TOO_LARGE', `a header line over ${most} bytes`)
+    if (this.#lines === 0) throw fail('UNKNOWN_COMMAND')
+    this.#checkNul(from + most)
+    throw fail('FRAME_TOO_LARGE', `a header line over ${most} bytes`)
   }
 
   #lengthOfBody(head: Head): number | undefined {
