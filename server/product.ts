@@ -45,7 +45,7 @@ export interface Product {
   readonly follow: (node: Node) => Promise<void>
   /** Rejects, within `timeout` ms, with what is wrong with the database. */
   readonly check: (timeout: number) => Promise<void>
-  /** Registers its routes. */
+  /** Registers its routes, and from then on has the rooms' logs show what SQL decides. */
   readonly serve: (app: Parameters<typeof openApi>[0]) => Promise<void>
   close(): Promise<void>
 }
@@ -75,13 +75,6 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     const onChange = (change: Change): void => rights.ended(change)
     const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
     opened.push(accounts)
-    // Where only the bridge runs, nothing here writes what there would be to sweep.
-    const sweep = config.ROLES.includes('product') ? sweepOutbox({ db, log, logger }) : undefined
-    if (sweep) opened.push(sweep)
-    const hint = (): void => {
-      accounts.hint()
-      sweep?.hint()
-    }
     // Before that no token is taken. A database that is away is not waited for longer.
     await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])
     return {
@@ -90,8 +83,14 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       people,
       follow: async node => void (await followOrders(signals, node)),
       check: timeout => database.check(timeout),
-      serve: app =>
-        openApi(app, {
+      serve: app => {
+        const sweep = sweepOutbox({ db, log, logger })
+        opened.push(sweep)
+        const hint = (): void => {
+          accounts.hint()
+          sweep.hint()
+        }
+        return openApi(app, {
           config,
           db,
           loopback,
@@ -104,7 +103,8 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
             api => fleetRoutes(api, { db, presence, signals, forget, hint }),
           ],
           published: [accounts.published],
-        }),
+        })
+      },
       close,
     }
   } catch (error) {

@@ -27,7 +27,11 @@ export const smallRoomsOf = async (
 ): Promise<readonly { room: string; user: string }[]> =>
   db
     .selectFrom('members')
-    .innerJoin('rooms', 'rooms.id', 'members.room_id')
+    // Each by its key: where that is left to the database it may rather read all the rooms that there are.
+    .innerJoinLateral(
+      eb => eb.selectFrom('rooms').select('member_count').whereRef('id', '=', 'members.room_id').offset(0).as('rooms'),
+      join => join.onTrue(),
+    )
     .select(['members.room_id as room', 'members.user_id as user'])
     .where('members.user_id', 'in', [...users])
     .where('rooms.member_count', '<=', TOLD_UP_TO)

@@ -44,7 +44,11 @@ export type MinePlace = readonly [lastMessage: number, room: RoomId]
 export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>): Promise<ListedRoom[]> =>
   db
     .selectFrom('members')
-    .innerJoin('rooms', 'rooms.id', 'members.room_id')
+    // Each by its key: where that is left to the database it may rather read all the rooms that there are.
+    .innerJoinLateral(
+      eb => eb.selectFrom('rooms').selectAll().whereRef('id', '=', 'members.room_id').offset(0).as('rooms'),
+      join => join.onTrue(),
+    )
     .selectAll('rooms')
     .select(['members.role', otherOf(user).as('other')])
     .where('members.user_id', '=', user)

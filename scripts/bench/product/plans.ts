@@ -62,7 +62,8 @@ const EXPLAINED = {
   'auto_explain.log_analyze': 'on',
   'auto_explain.log_timing': 'off',
   'auto_explain.log_format': 'json',
-  'auto_explain.log_nested_statements': 'off',
+  // Those of foreign keys too.
+  'auto_explain.log_nested_statements': 'on',
 }
 
 /** Has every connection that begins during `work` explain its statements; resolves with what they were. */
