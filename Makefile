@@ -77,7 +77,7 @@ check: ## types, lint, format, dead code, imports, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
 
-bench: ## the benchmarks, about 25 minutes; SCENARIO=fanout: that one; QUICK=1: shorter
+bench: ## the benchmarks, about 35 minutes; SCENARIO=fanout: that one; QUICK=1: shorter
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/bench/run.ts
 
