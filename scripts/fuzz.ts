@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import * as fc from 'fast-check'
 import { cases } from './fuzz/acts.ts'
 import { fuzzEnvironment, play, type Tally } from './fuzz/play.ts'
@@ -36,6 +36,16 @@ interface Listening {
   readonly memory: () => Promise<number>
 }
 
+/** As `readline` does, except that U+2028, which clients may have in what is logged, ends no line. */
+const readLines = (input: Readable, onLine: (line: string) => void): void => {
+  let rest = ''
+  input.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) onLine(line)
+  })
+}
+
 /** A node of its own. What it logs as a warning or worse is shown. */
 const startNode = async (folder: string): Promise<Listening> => {
   const stompPort = await freePort()
@@ -44,7 +54,7 @@ const startNode = async (folder: string): Promise<Listening> => {
   node.stderr!.pipe(process.stderr)
   const port = await new Promise<number>((resolve, reject) => {
     ended(node).then(code => reject(new ScriptError(`the node ended (exit code ${code})`)), reject)
-    createInterface({ input: node.stdout! }).on('line', line => {
+    readLines(node.stdout!, line => {
       const { msg, port, level } = JSON.parse(line) as { msg: string; port: number; level: number }
       if (msg === 'listening') resolve(port)
       if (level > 30) process.stdout.write(`${line}\n`)
