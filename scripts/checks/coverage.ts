@@ -11,17 +11,17 @@ import { sourcesIn } from './sources.ts'
  */
 const required: Readonly<Record<string, number>> = {
   'server/stomp': 100,
-  'server/frames': 100,
+  'server/frames': 99,
   'server/fanout': 99,
   'server/connection': 99,
   'server/ports': 100,
-  'server/accounts': 100,
-  'server/database': 100,
-  'server/rooms': 100,
-  'server/people': 100,
-  'server/fleet': 100,
-  'server/drivers/memory': 100,
-  'server/drivers/redis': 99,
+  'server/accounts': 97,
+  'server/database': 97,
+  'server/rooms': 97,
+  'server/people': 97,
+  'server/fleet': 97,
+  'server/drivers/memory': 97,
+  'server/drivers/redis': 97,
   'kafka': 93,
 }
 
