@@ -122,7 +122,7 @@ export const makeRoom = async (
 }
 
 /** Accepts the invitation to `room`. */
-export const accept = async (door: Door, invited: Person, room: string): Promise<void> => {
+const accept = async (door: Door, invited: Person, room: string): Promise<void> => {
   const { items } = await invited.does(door, 'GET', '/invitations')
   const found = (items as { id: string; room: { id: string } }[]).find(each => each.room.id === room)
   await invited.does(door, 'POST', `/invitations/${found!.id}/accept`)

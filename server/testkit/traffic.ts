@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { Probe, type Received, type Target, type TransportName } from './probe.ts'
 
 /** Where clients may connect now. */
-export type Nodes = () => readonly Target[]
+type Nodes = () => readonly Target[]
 
 /** A client of a room, by which way and as whom it comes. */
 interface Client {

@@ -7,7 +7,7 @@ export interface Answer {
 
 /** Addresses that a proxy which a node trusts says its clients have: limits per address then hold for each. */
 let addresses = 0
-export const nextAddress = (): string => {
+const nextAddress = (): string => {
   addresses++
   return `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}`
 }

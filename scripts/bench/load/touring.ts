@@ -1,4 +1,4 @@
-import { ask, call, signInAll, type Account } from './api.ts'
+import { ask, call, signInAll, type Account, type Answer, type SignedIn } from './api.ts'
 import { Client, type Endpoint } from './client.ts'
 
 export interface TouringPlan {
@@ -38,57 +38,93 @@ const paged = (great: string): string[] => [
   '/admin/audit',
 ]
 
-/** Does once, over HTTP and STOMP, what people do most, so that every statement that serves it is given. */
-export const touring = async ({ endpoint, accounts, great, rooms }: TouringPlan): Promise<TouringResult> => {
-  const [admin, other, leaver] = await signInAll(endpoint, accounts)
-  const refused: string[] = []
-  let requests = 0
-  const go = async (token: string, method: string, path: string, body?: object) => {
-    requests++
-    const answer = await call(endpoint, method, path, { token, ...(body && { body }) })
-    if (answer.status >= 400) refused.push(`${method} ${path}: ${answer.status}`)
+/** Asks, and keeps count of what was refused. */
+class Asking {
+  requests = 0
+  readonly refused: string[] = []
+  readonly #endpoint: Endpoint
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint
+  }
+
+  async go(token: string, method: string, path: string, body?: object): Promise<Answer['body']> {
+    this.requests++
+    const answer = await call(this.#endpoint, method, path, { token, ...(body && { body }) })
+    if (answer.status >= 400) this.refused.push(`${method} ${path}: ${answer.status}`)
     return answer.body
   }
-  const [mine, theirs] = [admin!.token, other!.token]
-  for (const path of paged(great)) {
-    const question = path.includes('?') ? '&' : '?'
-    const { next } = await go(mine, 'GET', `${path}${question}limit=5`)
-    if (typeof next === 'string') await go(mine, 'GET', `${path}${question}limit=5&cursor=${next}`)
-  }
-  const reads = ['/me', '/notifications/unread', `/rooms/${great}`, `/friends/${other!.user}`, `/users/${other!.user}`]
-  for (const path of [...reads, `/presence?user=${other!.user}&user=${admin!.user}`]) await go(mine, 'GET', path)
+}
 
-  const client = await Client.connect({ ...endpoint, passcode: mine })
+interface People {
+  readonly admin: SignedIn
+  readonly other: SignedIn
+  readonly leaver: SignedIn
+}
+
+const reading = async (asking: Asking, great: string, { admin, other }: People): Promise<void> => {
+  for (const path of paged(great)) {
+    const first = `${path}${path.includes('?') ? '&' : '?'}limit=5`
+    const { next } = await asking.go(admin.token, 'GET', first)
+    if (typeof next === 'string') await asking.go(admin.token, 'GET', `${first}&cursor=${next}`)
+  }
+  const reads = ['/me', '/notifications/unread', `/rooms/${great}`, `/friends/${other.user}`, `/users/${other.user}`]
+  for (const path of [...reads, `/presence?user=${other.user}&user=${admin.user}`]) {
+    await asking.go(admin.token, 'GET', path)
+  }
+}
+
+const chatting = async (endpoint: Endpoint, token: string, rooms: readonly string[]): Promise<Client> => {
+  const client = await Client.connect({ ...endpoint, passcode: token })
   await client.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
   await Promise.all(rooms.map((room, i) => client.request('SUBSCRIBE', { id: `s${i}`, destination: `/topic/${room}` })))
   await Promise.all(rooms.map(room => client.request('SEND', { destination: `/topic/${room}` }, 'hello')))
+  return client
+}
 
-  const room = (await go(mine, 'POST', '/rooms', { name: 'A new room', visibility: 'private', invite: [other!.user] }))[
-    'id'
-  ]
-  const { items } = await go(theirs, 'GET', '/invitations')
+const inRoom = async (asking: Asking, { admin, other }: People): Promise<void> => {
+  const [mine, theirs] = [admin.token, other.token]
+  const wanted = { name: 'A new room', visibility: 'private', invite: [other.user] }
+  const { id } = await asking.go(mine, 'POST', '/rooms', wanted)
+  const room = `/rooms/${id as string}`
+  const { items } = await asking.go(theirs, 'GET', '/invitations')
   const [invitation] = items as { id: string }[]
-  await go(theirs, 'POST', `/invitations/${invitation!.id}/accept`)
-  await go(mine, 'PUT', `/rooms/${String(room)}/members/${other!.user}/role`, { role: 'admin' })
-  await go(mine, 'DELETE', `/rooms/${String(room)}/members/${other!.user}`)
-  await go(mine, 'PUT', `/rooms/${String(room)}/bans/${other!.user}`)
-  await go(mine, 'PATCH', `/rooms/${String(room)}`, { name: 'Another name', visibility: 'public' })
-  await go(mine, 'DELETE', `/rooms/${String(room)}/bans/${other!.user}`)
-  await go(theirs, 'PUT', `/rooms/${String(room)}/membership`)
-  await go(theirs, 'DELETE', `/rooms/${String(room)}/membership`)
-  const { token } = await go(mine, 'POST', `/rooms/${String(room)}/links`, {})
-  await go(theirs, 'POST', '/links/join', { token })
-  await go(mine, 'DELETE', `/rooms/${String(room)}`)
-  await go(theirs, 'DELETE', `/friends/${leaver!.user}`)
-  await go(theirs, 'PUT', `/friend-requests/${leaver!.user}`)
-  await go(leaver!.token, 'POST', `/friend-requests/${other!.user}/accept`)
-  await go(theirs, 'POST', '/direct-rooms', { user: leaver!.user })
-  await go(theirs, 'PUT', `/blocks/${leaver!.user}`)
-  await go(theirs, 'DELETE', `/blocks/${leaver!.user}`)
-  await go(mine, 'POST', '/notifications/read', {})
-  await go(mine, 'PATCH', '/me', { statusText: 'here' })
-  await go(leaver!.token, 'POST', '/me/deletion', { password: accounts[2].password })
+  await asking.go(theirs, 'POST', `/invitations/${invitation!.id}/accept`)
+  await asking.go(mine, 'PUT', `${room}/members/${other.user}/role`, { role: 'admin' })
+  await asking.go(mine, 'DELETE', `${room}/members/${other.user}`)
+  await asking.go(mine, 'PUT', `${room}/bans/${other.user}`)
+  await asking.go(mine, 'PATCH', room, { name: 'Another name', visibility: 'public' })
+  await asking.go(mine, 'DELETE', `${room}/bans/${other.user}`)
+  await asking.go(theirs, 'PUT', `${room}/membership`)
+  await asking.go(theirs, 'DELETE', `${room}/membership`)
+  const { token } = await asking.go(mine, 'POST', `${room}/links`, {})
+  await asking.go(theirs, 'POST', '/links/join', { token })
+  await asking.go(mine, 'DELETE', room)
+}
+
+const betweenPeople = async (asking: Asking, { other, leaver }: People): Promise<void> => {
+  const theirs = other.token
+  await asking.go(theirs, 'DELETE', `/friends/${leaver.user}`)
+  await asking.go(theirs, 'PUT', `/friend-requests/${leaver.user}`)
+  await asking.go(leaver.token, 'POST', `/friend-requests/${other.user}/accept`)
+  await asking.go(theirs, 'POST', '/direct-rooms', { user: leaver.user })
+  await asking.go(theirs, 'PUT', `/blocks/${leaver.user}`)
+  await asking.go(theirs, 'DELETE', `/blocks/${leaver.user}`)
+}
+
+/** Does once, over HTTP and STOMP, what people do most, so that every statement that serves it is given. */
+export const touring = async ({ endpoint, accounts, great, rooms }: TouringPlan): Promise<TouringResult> => {
+  const [admin, other, leaver] = await signInAll(endpoint, accounts)
+  const people = { admin: admin!, other: other!, leaver: leaver! }
+  const asking = new Asking(endpoint)
+  await reading(asking, great, people)
+  const client = await chatting(endpoint, admin!.token, rooms)
+  await inRoom(asking, people)
+  await betweenPeople(asking, people)
+  await asking.go(admin!.token, 'POST', '/notifications/read', {})
+  await asking.go(admin!.token, 'PATCH', '/me', { statusText: 'here' })
+  await asking.go(leaver!.token, 'POST', '/me/deletion', { password: accounts[2].password })
   client.end()
-  await ask(endpoint, 'DELETE', '/session', { token: mine })
-  return { requests, refused }
+  await ask(endpoint, 'DELETE', '/session', { token: admin!.token })
+  return { requests: asking.requests, refused: asking.refused }
 }

@@ -4,8 +4,8 @@
  */
 import pg from 'pg'
 
-export const USERS = 100_000
-export const ROOMS = 10_000
+const USERS = 100_000
+const ROOMS = 10_000
 /** Of each room but the great one and the direct ones. */
 const MEMBERS = 106
 /** The first room's. */
@@ -24,7 +24,6 @@ const FRIENDS = { from: 2_001, count: 100 }
 
 export const PASSWORD = 'correct horse'
 
-export const userId = (number: number): string => `u${String(number).padStart(7, '0')}`
 export const userName = (number: number): string => `user${String(number).padStart(7, '0')}`
 export const roomId = (number: number): string => `r${String(number).padStart(7, '0')}`
 
