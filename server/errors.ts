@@ -67,7 +67,12 @@ export const errors = {
     http: 413,
     retry: false,
   },
-  TOO_MANY_HEADERS: { message: 'the frame has too many headers', advice: 'Send fewer headers.', http: 431, retry: false },
+  TOO_MANY_HEADERS: {
+    message: 'the frame has too many headers',
+    advice: 'Send fewer headers.',
+    http: 431,
+    retry: false,
+  },
   UNKNOWN_COMMAND: {
     message: 'unknown command',
     advice: 'Use a client command of STOMP 1.2; commands are case-sensitive.',
