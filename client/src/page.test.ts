@@ -5,7 +5,8 @@ import { partsOf } from './components/links.ts'
 import { rowsOf, unreadOf } from './components/rows.ts'
 import { piecesOf, shorten } from './components/shorten.ts'
 import { fragmentOf, roomIn } from './hooks/use-route.ts'
-import { openStore, Remembered, withRoom } from './remembered.ts'
+import { Remembered, withRoom } from './remembered.ts'
+import { passing } from './testkit/storage.ts'
 import { en } from './text/en.ts'
 import { ko } from './text/ko.ts'
 import { explain, formatDay, tableFor } from './text/text.ts'
@@ -261,16 +262,3 @@ t.test('a browser that forbids its storage does not stop the page', async t => {
   tab.keepRooms(['a'])
   t.equal(tab.account(), undefined)
 })
-
-/** The storage of a page whose browser allows none. */
-function passing(t: { intercept: Tap['intercept'] }): Storage {
-  const { restore } = t.intercept(globalThis, 'localStorage', {
-    get: () => {
-      throw new DOMException('no', 'SecurityError')
-    },
-  })
-  const store = openStore('localStorage')
-  restore()
-  return store
-}
-type Tap = typeof t

@@ -7,8 +7,9 @@ import type { Message, RoomView } from './chat/index.ts'
 import { leads, mayInvite, titleOf } from './components/product/room-rights.ts'
 import { rowsOf, unreadOf } from './components/rows.ts'
 import { placeIn } from './hooks/use-place.ts'
-import { openStore, Remembered } from './remembered.ts'
+import { Remembered } from './remembered.ts'
 import { deviceName } from './session.ts'
+import { passing } from './testkit/storage.ts'
 import { en } from './text/en.ts'
 
 t.test('the fragment of the URL names the place', async t => {
@@ -163,16 +164,3 @@ t.test('people who share a browser do not share what they have not sent', async 
   t.same([ann?.draft('r'), ann?.mark('r')], ['dear diary', 'e-5'])
   t.same([bob?.draft('r'), bob?.mark('r')], ['', undefined])
 })
-
-/** The storage of a page whose browser allows none. */
-function passing(t: { intercept: Tap['intercept'] }): Storage {
-  const { restore } = t.intercept(globalThis, 'localStorage', {
-    get: () => {
-      throw new DOMException('no', 'SecurityError')
-    },
-  })
-  const store = openStore('localStorage')
-  restore()
-  return store
-}
-type Tap = typeof t

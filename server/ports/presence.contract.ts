@@ -9,7 +9,7 @@ export type OpenPresence = (ttl: number) => Promise<readonly [Driver<Presence>, 
 const TTL = 60_000
 const newUser = (): string => `user-${crypto.randomUUID()}`
 
-const clientOf = (user: string, more: Partial<Client> = {}): Client => ({
+export const clientOf = (user: string, more: Partial<Client> = {}): Client => ({
   connection: crypto.randomUUID(),
   user,
   device: 'device',
@@ -19,7 +19,7 @@ const clientOf = (user: string, more: Partial<Client> = {}): Client => ({
   rooms: [],
   ...more,
 })
-const shortly = (transitions: readonly Transition[]): [string, boolean][] =>
+export const shortly = (transitions: readonly Transition[]): [string, boolean][] =>
   transitions.map(({ user, online }) => [user, online])
 
 /** Sweeps until something is said of one of `users`, and answers that. */

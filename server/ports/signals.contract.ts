@@ -9,7 +9,7 @@ export type OpenSignals = () => Promise<readonly [Driver<Signals>, Driver<Signal
 const newChannel = (): string => `channel:${crypto.randomUUID()}`
 
 /** What a listener has heard, and when so much has come. */
-const hearing = () => {
+export const hearing = () => {
   const heard: Json[] = []
   const waiting = new Set<() => void>()
   const listener = (event: Json): void => {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { transaction } from '../database/database.ts'
+import { transaction, type Tx } from '../database/database.ts'
 import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
 import { tell, type Telling } from '../people/index.ts'
 import { accept, decline, invite, revoke } from './invitations.ts'
@@ -110,7 +110,6 @@ const listing = (api: Api, { db }: RouteParts): void => {
 }
 
 const answering = (api: Api, parts: RouteParts): void => {
-  const { db } = parts
   api.post(
     '/invitations/:id/accept',
     {
@@ -122,15 +121,7 @@ const answering = (api: Api, parts: RouteParts): void => {
         response: { 200: RoomSchema },
       },
     },
-    async ({ identity, params }) => {
-      let room = ''
-      await commit(parts, async tx => {
-        const accepted = await accept(tx, params.id, identity.user, Date.now())
-        room = accepted.room.id
-        return accepted.telling
-      })
-      return roomShown(db, await readRoom(db, room, identity.user))
-    },
+    async ({ identity: { user }, params }) => enter(parts, user, tx => accept(tx, params.id, user, Date.now())),
   )
   for (const [path, summary, act] of [
     ['decline', 'Decline an invitation', decline],
@@ -148,6 +139,22 @@ const answering = (api: Api, parts: RouteParts): void => {
       },
     )
   }
+}
+
+/** Answers with the room that `work` has let `user` into. */
+const enter = async (
+  parts: RouteParts,
+  user: string,
+  work: (tx: Tx) => Promise<{ readonly room: { readonly id: string }; readonly telling: readonly Telling[] }>,
+) => {
+  const { db } = parts
+  let room = ''
+  await commit(parts, async tx => {
+    const entered = await work(tx)
+    room = entered.room.id
+    return entered.telling
+  })
+  return roomShown(db, await readRoom(db, room, user))
 }
 
 const links = (api: Api, parts: RouteParts): void => {
@@ -223,7 +230,6 @@ const links = (api: Api, parts: RouteParts): void => {
 }
 
 const byLink = (api: Api, parts: RouteParts): void => {
-  const { db } = parts
   api.post(
     '/links/join',
     {
@@ -235,14 +241,6 @@ const byLink = (api: Api, parts: RouteParts): void => {
         response: { 200: RoomSchema },
       },
     },
-    async ({ identity, body }) => {
-      let room = ''
-      await commit(parts, async tx => {
-        const joined = await joinByLink(tx, body.token, identity.user, Date.now())
-        room = joined.room.id
-        return joined.telling
-      })
-      return roomShown(db, await readRoom(db, room, identity.user))
-    },
+    async ({ identity: { user }, body }) => enter(parts, user, tx => joinByLink(tx, body.token, user, Date.now())),
   )
 }

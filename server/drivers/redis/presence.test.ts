@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { presenceContract } from '../../ports/presence.contract.ts'
-import type { Client, Presence, Transition } from '../../ports/presence.ts'
+import { clientOf, presenceContract, shortly } from '../../ports/presence.contract.ts'
+import type { Presence, Transition } from '../../ports/presence.ts'
 import { ownRedis } from '../../testkit/services.ts'
 import { openRedisPresence } from './presence.ts'
 import { operate, recording } from './testkit/redis.ts'
@@ -22,18 +22,6 @@ const opened = (t: Test, url: string, ttl = 60_000) => {
   t.teardown(() => driver.close())
   return { presence: driver.port, driver, ...recorded }
 }
-const clientOf = (user: string): Client => ({
-  connection: crypto.randomUUID(),
-  user,
-  device: '',
-  node: '',
-  address: '',
-  since: 0,
-  rooms: [],
-})
-const shortly = (transitions: readonly Transition[]): [string, boolean][] =>
-  transitions.map(({ user, online }) => [user, online])
-
 /** Sweeps until somebody has gone. */
 const swept = async (presence: Presence): Promise<[string, boolean][]> => {
   for (const patience = Date.now() + 10_000; Date.now() < patience; await turn()) {
@@ -66,7 +54,7 @@ void t.test('when everything was lost, all who were there before are no news, an
   const redis = await ownRedis(t)
   const { presence, driver, logged, count } = opened(t, redis.url)
   await driver.check(5_000)
-  const here = ['ann', 'bob', 'cher'].map(clientOf)
+  const here = ['ann', 'bob', 'cher'].map(user => clientOf(user))
   t.equal((await presence.touch(here)).length, 3)
   await redis.kill()
   await logged(LOST)

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import type { Json } from '../../ports/channels.ts'
-import { signalsContract } from '../../ports/signals.contract.ts'
+import { hearing, signalsContract } from '../../ports/signals.contract.ts'
 import { ownRedis, redisUrl } from '../../testkit/services.ts'
 import { openRedisSignals } from './signals.ts'
 import { operate, recording } from './testkit/redis.ts'
@@ -22,25 +21,6 @@ const opened = (t: Test, url: string) => {
   const driver = openRedisSignals({ url, logger })
   t.teardown(() => driver.close())
   return { signals: driver.port, driver, ...recorded }
-}
-
-/** What has been heard, and when something was. */
-const hearing = () => {
-  const heard: Json[] = []
-  const waiting = new Set<() => void>()
-  const listener = (event: Json): void => {
-    heard.push(event)
-    for (const look of waiting) look()
-  }
-  const until = (last: Json): Promise<Json[]> =>
-    new Promise(resolve => {
-      const look = (): void => {
-        if (heard.includes(last) && waiting.delete(look)) resolve(heard)
-      }
-      waiting.add(look)
-      look()
-    })
-  return { heard, listener, until }
 }
 
 void t.test('away for a while: nodes hear themselves; after it all is as before, without a burst', async t => {
