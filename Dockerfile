@@ -22,8 +22,10 @@ COPY --from=page /app/client/dist client/dist
 COPY package.json ./
 COPY server server
 COPY kafka kafka
+# Makes the first admin.
+COPY scripts/admin.ts scripts/launch.ts scripts/
 USER 1000:1000
-# The embedded log: with Kafka nothing is kept here, and the root may be read-only either way.
+# The embedded log and database: with Kafka and PostgreSQL nothing is kept here, and the root may be read-only either way.
 VOLUME /data
 EXPOSE 8080 61613
 STOPSIGNAL SIGTERM

@@ -25,7 +25,7 @@ dev: ## the server and the page, both following changes of their source
 node: ## a node alone, on what is installed and built already
 	@exec $(node) node --max-semi-space-size=8 server/main.ts
 
-fleet: ## NODES=3 nodes on one Kafka, from PORT=8080 and STOMP_PORT=61613 up
+fleet: ## NODES=3 nodes on what make services has started, from PORT=8080 and STOMP_PORT=61613 up
 	@$(node) node scripts/page.ts
 	@exec $(node) node scripts/fleet.ts
 
@@ -61,7 +61,7 @@ postgres-stop: ## end what postgres began
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/postgres.ts stop
 
-services: ## kafka, postgres and redis together; says how to start a node on them
+services: ## kafka, postgres and redis together: what make fleet runs on
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/services/services.ts start
 

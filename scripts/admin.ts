@@ -9,6 +9,8 @@ import { runScript, ScriptError } from './launch.ts'
 const quiet = (): void => undefined
 const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet }
 const FIND_WITHIN = 10_000
+/** What tells where the database is: nothing else that a node is given is needed here, such as SESSION_SECRET. */
+const needed = ['DATA_DIR', 'DATABASE_URL', 'DATABASE_POOL', 'DATABASE_TIMEOUT'] as const
 
 /** Asks for a password without showing it; where nobody can be asked, one line of input is taken. */
 const ask = async (question: string): Promise<string> => {
@@ -34,7 +36,8 @@ const run = async (): Promise<void> => {
   const name = process.env['NAME']
   if (!name)
     throw new ScriptError('Usage: make admin NAME=ann   (the password is asked for, or taken from ADMIN_PASSWORD)')
-  const database = await openDatabase(readConfig(process.env), logger)
+  const given = Object.fromEntries(needed.map(key => [key, process.env[key]]))
+  const database = await openDatabase(readConfig({ ...given, ACCESS: 'open' }), logger)
   try {
     await database.check(FIND_WITHIN)
     const password = async (): Promise<string> =>

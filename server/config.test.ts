@@ -12,6 +12,8 @@ const beside: Partial<Record<ConfigKey, Env>> = {
   KAFKA_SASL_MECHANISM: { KAFKA_SASL_USERNAME: 'bridge', KAFKA_SASL_PASSWORD: 'hidden' },
   KAFKA_SASL_USERNAME: { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_PASSWORD: 'hidden' },
   KAFKA_SASL_PASSWORD: { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'bridge' },
+  ROLES: { ACCESS: 'open' },
+  DATABASE_URL: { ACCESS: 'open' },
   JWT_SECRET: { ACCESS: 'token' },
   JWT_JWKS_URL: { ACCESS: 'token' },
 }
@@ -108,7 +110,7 @@ const choices: Partial<Record<ConfigKey, [standard: string | undefined, first: s
   LOG_LEVEL: ['info', 'debug', 'info', 'warn', 'error', 'silent'],
   KAFKA_TLS: ['off', 'on', 'off'],
   KAFKA_SASL_MECHANISM: [undefined, 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
-  ACCESS: ['open', 'open', 'accounts', 'token'],
+  ACCESS: ['accounts', 'accounts', 'open', 'token'],
   ROOMS: ['auto', 'auto', 'declared'],
 }
 
@@ -292,7 +294,7 @@ void t.test('a bad value is told in one line, with its key, its value and what i
   const message =
     'PORT="80\\n80" is not allowed: it takes a whole number from 0 to 65535 (TCP port of HTTP and WebSocket; 0: any free one)'
   t.equal(refusal({ PORT: '80\n80' }), message)
-  t.equal(refusal({ ACCESS: 'password' }), 'ACCESS="password" is not allowed: it takes open, accounts, token')
+  t.equal(refusal({ ACCESS: 'password' }), 'ACCESS="password" is not allowed: it takes accounts, open, token')
 })
 
 void t.test('secrets are never shown', async t => {
@@ -358,14 +360,14 @@ void t.test('token access takes either a secret or a JWKS address', async t => {
 })
 
 void t.test('nodes that share a database share what sessions are signed with', async t => {
-  const env = { ACCESS: 'accounts', DATABASE_URL: 'postgres://127.0.0.1/chat' }
+  const env = { DATABASE_URL: 'postgres://127.0.0.1/chat' }
   t.equal(refusal(env), 'SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
   t.match(readConfig({ ...env, SESSION_SECRET: 'x'.repeat(32) }), env)
-  t.match(readConfig({ ACCESS: 'accounts' }), { ACCESS: 'accounts' })
+  t.match(readConfig({ ...env, ACCESS: 'open' }), env, 'where there are none')
 })
 
 void t.test('a process that does not do everything works on what can be shared', async t => {
-  const apart = { ACCESS: 'accounts', DATABASE_URL: 'postgres://127.0.0.1/chat', KAFKA_BROKERS: '127.0.0.1:9092' }
+  const apart = { DATABASE_URL: 'postgres://127.0.0.1/chat', KAFKA_BROKERS: '127.0.0.1:9092' }
   const secret = { SESSION_SECRET: 'x'.repeat(32) }
   for (const ROLES of ['bridge', 'product', 'product, product']) {
     t.same(readConfig({ ...apart, ...secret, ROLES }).ROLES, ROLES.split(', '))
@@ -374,8 +376,11 @@ void t.test('a process that does not do everything works on what can be shared',
       t.equal(refusal({ ...apart, ...secret, ROLES, [shared]: '' }), message)
     }
   }
-  t.same(readConfig({ ROLES: 'bridge' }).ROLES, ['bridge'], 'a bridge needs no product')
-  t.equal(refusal({ ROLES: 'product' }), 'ROLES="product" is not allowed with ACCESS="open": it takes accounts')
+  t.same(readConfig({ ACCESS: 'open', ROLES: 'bridge' }).ROLES, ['bridge'], 'a bridge needs no product')
+  t.equal(
+    refusal({ ACCESS: 'open', ROLES: 'product' }),
+    'ROLES="product" is not allowed with ACCESS="open": it takes accounts',
+  )
 })
 
 void t.test('certificates for Kafka take TLS', async t => {

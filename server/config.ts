@@ -133,7 +133,7 @@ export const keys = {
   DATABASE_POOL: integer(10, 1, 1000, 'connections'),
   DATABASE_TIMEOUT: integer(5_000, 100, 600_000, 'milliseconds'),
 
-  ACCESS: { fallback: 'open', ...choice(['open', 'accounts', 'token']) },
+  ACCESS: { fallback: 'accounts', ...choice(['accounts', 'open', 'token']) },
   SESSION_SECRET: secret('at least 32 bytes', 32),
   JWT_SECRET: secret('at least 32 bytes', 32),
   JWT_JWKS_URL: url('an http or https URL, without a user and password'),

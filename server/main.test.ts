@@ -4,18 +4,21 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { makeAdmin } from './accounts/index.ts'
 import { readConfig } from './config.ts'
+import { openDatabase } from './database/database.ts'
 import { start } from './main.ts'
+import { silent, testDatabase } from './testkit/database.ts'
 import { figures, freePort, scratch, startNode, tokenAccess } from './testkit/node.ts'
 import { Probe, transports } from './testkit/probe.ts'
 import { pino } from 'pino'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 
-/** The real process, as the Makefile starts it. */
+/** The real process, as the Makefile starts it: the bridge alone, unless `env` says otherwise. */
 const launch = (t: Test, env: Record<string, string>, args: string[] = []) => {
   const process = spawn(globalThis.process.execPath, [...args, MAIN], {
-    env: { ...globalThis.process.env, PORT: '0', ...env },
+    env: { ...globalThis.process.env, PORT: '0', ACCESS: 'open', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.teardown(() => process.kill('SIGKILL'))
@@ -82,6 +85,26 @@ t.test('it says where it listens, serves health, metrics and page, and SIGTERM d
   t.equal(await node.exit, 0)
   t.ok(node.out().includes('"stopped"'))
   t.equal(await node.err, '')
+})
+
+t.test('what is started without a word is the chat product, and tells how its first admin is made', async t => {
+  const { env, close } = await testDatabase(t, 'embedded')
+  await close()
+  const told = async (): Promise<string> => {
+    const node = await running(t, { ACCESS: '', ...env })
+    t.match(await node.logged('"listening"'), { access: 'accounts' })
+    t.same(await (await fetch(`${node.url}access`)).json(), { access: 'accounts' })
+    // Asked for later than whether there is an admin.
+    t.match(await (await fetch(`${node.url}health/ready`)).json(), { checks: { log: 'ok', database: 'ok' } })
+    node.process.kill('SIGTERM')
+    t.equal(await node.exit, 0)
+    return node.out()
+  }
+  t.match(await told(), /"advice":"stop the node, and run: make admin NAME=\.\.\.".*"there is no admin yet"/)
+  const database = await openDatabase(readConfig(env), silent)
+  await makeAdmin(database.db, 'ann', async () => 'correct horse')
+  await database.close()
+  t.notMatch(await told(), /no admin/)
 })
 
 t.test('SIGINT drains too; a signal that follows on its heels is the same one', async t => {
@@ -177,7 +200,7 @@ t.test('what was receipted before a kill -9 is there after it', async t => {
 t.test('a start that fails frees what it had opened', async t => {
   const taken = await startNode(t)
   const PORT = String(await freePort())
-  const env = { DATA_DIR: join(await scratch(t), 'data'), PORT }
+  const env = { DATA_DIR: join(await scratch(t), 'data'), PORT, ACCESS: 'open' }
   const logger = pino({ level: 'silent' })
   await t.rejects(start(readConfig({ ...env, STOMP_PORT: String(taken.stompPort) }), logger), { code: 'EADDRINUSE' })
   const node = await start(readConfig({ ...env, STOMP_PORT: '0' }), logger)

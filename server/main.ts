@@ -45,7 +45,11 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
   const bridges = config.ROLES.includes('bridge')
   const log = await openLog(config, logger)
   const signals = await openSignals(config, logger)
-  const mayConnect = originCheck({ origins: config.ORIGINS ?? [], loopback: isLoopback(config.HOST) })
+  const mayConnect = originCheck({
+    origins: config.ORIGINS ?? [],
+    hosts: config.HOSTS,
+    loopback: isLoopback(config.HOST),
+  })
   const access = await openAccessDriver(config, logger, { log: log.port, signals: signals.port, mayConnect }).catch(
     async (error: unknown) => {
       await signals.close()
@@ -201,6 +205,9 @@ const openAccessDriver = async (
   ports: Pick<ProductOptions, 'log' | 'signals' | 'mayConnect'>,
 ): Promise<OpenedAccess> => {
   if (config.ACCESS !== 'accounts') return { ...openBareAccess(config, logger), part: 'keys' }
+  if (config.KAFKA_BROKERS && config.DATABASE_URL === undefined) {
+    logger.warn({}, 'no DATABASE_URL: accounts and rooms are on this node only')
+  }
   const { openProduct } = await import('./product.ts')
   const counters = await openCounters(config, logger)
   const presence = await openPresence(config, logger)

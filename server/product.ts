@@ -2,9 +2,9 @@
 
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openAccounts, type Change } from './accounts/index.ts'
+import { hasAdmin, openAccounts, type Change } from './accounts/index.ts'
 import type { Config } from './config.ts'
-import { openDatabase } from './database/database.ts'
+import { openDatabase, type Db } from './database/database.ts'
 import { sweepOutbox } from './database/outbox.ts'
 import { fleetRoutes, followOrders, type Node } from './fleet/index.ts'
 import { openApi } from './http/api.ts'
@@ -84,6 +84,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       follow: async node => void (await followOrders(signals, node)),
       check: timeout => database.check(timeout),
       serve: app => {
+        void tellOfNoAdmin(db, config, logger)
         const sweep = sweepOutbox({ db, log, logger })
         opened.push(sweep)
         const hint = (): void => {
@@ -111,4 +112,13 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     await close()
     throw error
   }
+}
+
+/** Whoever has just set it up may not know what comes next. */
+const tellOfNoAdmin = async (db: Db, { DATABASE_URL }: Config, logger: Logger): Promise<void> => {
+  // A database that is away is told of elsewhere.
+  if (await hasAdmin(db).catch(() => true)) return
+  const embedded = 'stop the node, and run: make admin NAME=...'
+  const advice = DATABASE_URL === undefined ? embedded : 'run: make admin NAME=... DATABASE_URL=...'
+  logger.info({ advice }, 'there is no admin yet')
 }

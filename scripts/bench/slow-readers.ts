@@ -160,6 +160,7 @@ const round = async (slow: number, scratch: string): Promise<number> => {
   const node = await startServer(nodeArgs, {
     PORT: '0',
     STOMP_PORT: String(stompPort),
+    ACCESS: 'open',
     DATA_DIR: await mkdtemp(join(scratch, 'data-')),
     CONNECTIONS_PER_USER: '100000',
   })

@@ -23,6 +23,7 @@ export const fuzzLimits: ModelLimits = {
 
 /** The environment of a node with them, where nothing but what a client sends decides about its answers. */
 export const fuzzEnvironment: Readonly<Record<string, string>> = {
+  ACCESS: 'open',
   BODY_BYTES: String(fuzzLimits.bodyBytes),
   HEADERS: String(fuzzLimits.headers),
   HEADER_BYTES: String(fuzzLimits.headerBytes),

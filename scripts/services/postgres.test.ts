@@ -9,7 +9,7 @@ import pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
 import { run } from './kafka-install.ts'
-import { startBackground, startPostgres, stopBackground } from './postgres.ts'
+import { findBackground, startBackground, startPostgres, stopBackground } from './postgres.ts'
 import { freePort } from './process.ts'
 
 const command = join(import.meta.dirname, 'postgres.ts')
@@ -72,6 +72,8 @@ void t.test('in the background: started once, stopped by name, and nobody else�
   t.equal(await startBackground(port, data), `PostgreSQL is ready: ${url}`)
   t.equal(await ask(url, 'select 1'), 1)
   t.equal(await startBackground(port, data), `PostgreSQL runs already: ${url}`)
+  t.equal(await findBackground(port, data), url)
+  t.equal(await findBackground(port, await scratch(t)), undefined, 'another one’s')
   t.equal(await stopBackground(port, await scratch(t)), 'PostgreSQL was not running', 'another one’s')
   await t.rejects(startBackground(port, await scratch(t)), { message: new RegExp(`^port ${port} is taken: `) })
   t.equal(await stopBackground(port, data), 'PostgreSQL has stopped')

@@ -209,6 +209,10 @@ export const startPostgres = async ({ folder }: PostgresOptions): Promise<LocalP
 const isOurs = async (port: number, folder: string): Promise<boolean> =>
   (await ask(port, 'show data_directory')) === dataOf(folder)
 
+/** Where the one that `startBackground` began is, or undefined where it does not run. */
+export const findBackground = async (port = PORT, folder = kept('postgres-data')): Promise<string | undefined> =>
+  (await isOurs(port, folder)) ? urlOf(port, NAME) : undefined
+
 /** Starts a PostgreSQL that outlives this process, unless it runs. Resolves with a line that says where it is. */
 export const startBackground = async (port = PORT, folder = kept('postgres-data')): Promise<string> => {
   const url = urlOf(port, NAME)

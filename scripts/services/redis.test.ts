@@ -10,7 +10,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { run } from './kafka-install.ts'
 import { freePort } from './process.ts'
-import { startBackground, startRedis, stopBackground } from './redis.ts'
+import { findBackground, startBackground, startRedis, stopBackground } from './redis.ts'
 
 const command = join(import.meta.dirname, 'redis.ts')
 const scratch = async (t: Test): Promise<string> => {
@@ -62,6 +62,8 @@ void t.test('in the background: started once, stopped by name, and nobody else�
   t.teardown(() => stopBackground(port, data))
   t.equal(await startBackground(port, data), `Redis is ready: redis://127.0.0.1:${port}`)
   t.equal(await startBackground(port, data), `Redis runs already: redis://127.0.0.1:${port}`)
+  t.equal(await findBackground(port, data), `redis://127.0.0.1:${port}`)
+  t.equal(await findBackground(port, await scratch(t)), undefined, 'another one’s')
   t.equal(await stopBackground(port, await scratch(t)), 'Redis was not running', 'another one’s')
   await t.rejects(startBackground(port, await scratch(t)), { message: new RegExp(`^port ${port} is taken: `) })
   t.equal(await stopBackground(port, data), 'Redis has stopped')

@@ -27,6 +27,8 @@ export interface LocalRedis {
   signal(name: NodeJS.Signals): void
 }
 
+const urlOf = (port: number): string => `redis://127.0.0.1:${port}`
+
 /** Nothing is kept on disk, and nothing is forgotten to make room. */
 const settings = (port: number): string[] =>
   Object.entries({ port, bind: '127.0.0.1', save: '', appendonly: 'no', 'maxmemory-policy': 'noeviction' }).flatMap(
@@ -96,7 +98,7 @@ export const startRedis = async (): Promise<LocalRedis> => {
   }
   await start()
   const signal = (name: NodeJS.Signals): void => void running?.kill(name)
-  return { url: `redis://127.0.0.1:${port}`, port, kill, start, signal }
+  return { url: urlOf(port), port, kill, start, signal }
 }
 
 const pidFile = (data: string): string => join(data, 'redis.pid')
@@ -105,9 +107,13 @@ const pidFile = (data: string): string => join(data, 'redis.pid')
 const isOurs = async (port: number, data: string): Promise<boolean> =>
   (await withRedis(port, client => client.configGet('pidfile')))?.['pidfile'] === pidFile(data)
 
+/** Where the one that `startBackground` began is, or undefined where it does not run. */
+export const findBackground = async (port = PORT, data = folder): Promise<string | undefined> =>
+  (await isOurs(port, data)) ? urlOf(port) : undefined
+
 /** Starts a Redis that outlives this process, unless it runs. Resolves with a line that says where it is. */
 export const startBackground = async (port = PORT, data = folder): Promise<string> => {
-  const url = `redis://127.0.0.1:${port}`
+  const url = urlOf(port)
   if (await isOurs(port, data)) return `Redis runs already: ${url}`
   if (!(await isFree(port))) {
     throw new ServiceError(`port ${port} is taken: end what listens there (see: ss -ltnp 'sport = :${port}')`)

@@ -5,15 +5,15 @@ import { startKafkaBackground, stopKafkaBackground } from './kafka.ts'
 
 const HELP = `Usage: node scripts/services/services.ts <command>
 
-  start   Kafka, PostgreSQL and Redis in the background; says how a node is told of them
+  start   Kafka, PostgreSQL and Redis in the background; says what to run on them
   stop    ends what start began, and nothing else; the data of Kafka and PostgreSQL stays
 `
 
 const start = async (): Promise<string> => {
   const lines = [await startKafkaBackground(), await startPostgres(), await startRedis()]
-  const [kafka, postgres, redis] = lines.map(line => line.slice(line.indexOf(': ') + 2))
-  const keys = `KAFKA_BROKERS=${kafka} KAFKA_REPLICATION=1 DATABASE_URL=${postgres} REDIS_URL=${redis}`
-  return [...lines, '', `make start ${keys}`].join('\n')
+  const database = lines[1]!.slice(lines[1]!.indexOf(': ') + 2)
+  const next = ['make fleet', `make admin NAME=... DATABASE_URL=${database}`]
+  return [...lines, '', ...next].join('\n')
 }
 
 const stop = async (): Promise<string> =>

@@ -3,6 +3,10 @@ import { readName } from './names.ts'
 import { checkPassword, Passwords } from './passwords.ts'
 import { signUp } from './sign-up.ts'
 
+/** Whether anybody is an admin. */
+export const hasAdmin = async (db: Db): Promise<boolean> =>
+  (await db.selectFrom('users').select('id').where('is_admin', '=', true).limit(1).executeTakeFirst()) !== undefined
+
 /**
  * Makes whoever has this name an admin; where nobody has, makes the account too, with a password that is asked for then.
  * Rejects with BAD_NAME and BAD_PASSWORD.

@@ -18,7 +18,7 @@ import { sessionRoutes } from './session-routes.ts'
 import { Tries } from './tries.ts'
 import { Watch, type Change } from './watch.ts'
 
-export { makeAdmin } from './admin.ts'
+export { hasAdmin, makeAdmin } from './admin.ts'
 export { deleteAccount, type Forget } from './closing.ts'
 export { nameKey } from './names.ts'
 export { readAccount, readPeople, type Person } from './profile.ts'

@@ -7,6 +7,8 @@ import { freePort } from './node.ts'
 
 const MAIN = join(import.meta.dirname, '../main.ts')
 const START_MS = 30_000
+/** The bridge alone, where a test says nothing else. */
+const defaults = { ACCESS: 'open', LOG_TIMEOUT: '10000' }
 
 /** One node of a fleet: a process of its own. */
 export class FleetNode {
@@ -23,7 +25,7 @@ export class FleetNode {
     this.port = port
     this.stompPort = stompPort
     this.process = spawn(process.execPath, [MAIN], {
-      env: { ...process.env, LOG_TIMEOUT: '10000', ...env, PORT: String(port), STOMP_PORT: String(stompPort) },
+      env: { ...process.env, ...defaults, ...env, PORT: String(port), STOMP_PORT: String(stompPort) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [this.process.stdout!, this.process.stderr!]) {

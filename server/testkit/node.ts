@@ -42,12 +42,16 @@ export interface TestNode extends Running {
   readonly lines: string[]
 }
 
-/** A node in this process, as `make start` runs it, on free ports and (unless `env` says otherwise) a log in a scratch folder. */
+/**
+ * A node in this process, as `make start` runs it, on free ports and (unless `env` says otherwise) the bridge alone, on a log in
+ * a scratch folder.
+ */
 export const startNode = async (t: Test, env: Readonly<Record<string, string>> = {}): Promise<TestNode> => {
   const config = readConfig({
     DATA_DIR: join(await scratch(t), 'data'),
     PORT: '0',
     STOMP_PORT: String(await freePort()),
+    ACCESS: 'open',
     ROOMS_PER_MINUTE: '100000',
     ...env,
   })

@@ -42,6 +42,15 @@ t.test('[S-03] a node that only this machine can reach is asked for by a loopbac
     t.equal(check(`http://${host}`, host), false, host)
 })
 
+t.test('[S-03] or by a name that a proxy before it has', async t => {
+  const check = originCheck({ origins: [], hosts: ['chat.example.org'], loopback: true })
+  for (const host of ['chat.example.org', 'CHAT.example.org', 'localhost:8080'])
+    t.equal(check(`https://${host}`, host), true, host)
+  t.equal(check('https://evil.example', 'chat.example.org'), false, 'another page')
+  for (const host of ['evil.example', 'chat.example.org.evil.example', 'x.chat.example.org'])
+    t.equal(check(`https://${host}`, host), false, host)
+})
+
 t.test('[S-03] what ORIGINS lists may connect, asked for by any name', async t => {
   const check = originCheck({ origins: ['https://Chat.example.org'], loopback: true })
   t.equal(check('https://chat.example.org', 'anything'), true)

@@ -25,8 +25,9 @@ export interface Contestant {
 /** One that runs on this machine. */
 export type Local = Contestant & { readonly pid: number }
 
-/** All clients of a benchmark are one user at one address; nothing else of a node differs from its defaults. */
+/** The bridge alone, all of whose clients are one user at one address; nothing else of a node differs from its defaults. */
 const LIMITS = {
+  ACCESS: 'open',
   SENDS_PER_SECOND: '10000000',
   CONNECTIONS_PER_USER: '100000',
   CONNECTIONS_PER_ADDRESS: '100000',
