@@ -105,7 +105,8 @@ export class Bench {
     for (const { pid } of kafka.nodes) await besideLoad(pid)
     // A broker that has just started is slow until Java has compiled what it does.
     const place = await topicOn(kafka.brokers.split(','))
-    await answerOf('server', 'servers/bare-log.ts', { work: 'pass', perSecond: 2_000, seconds: WARM_UP, kafka: place })
+    const plan: PassPlan = { work: 'pass', perSecond: 2_000, warmUp: WARM_UP, seconds: 1, kafka: place }
+    await answerOf('server', 'servers/bare-log.ts', plan)
     return kafka
   }
 

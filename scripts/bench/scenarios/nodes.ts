@@ -7,6 +7,8 @@ import { spreadOf } from '../report/statistics.ts'
 const RATES = [200, 2_000, 10_000]
 /** Up to here the latency is to come close to the bare one. */
 const COMPARED = 2_000
+/** How long each is under way before it is measured, seconds: neither is compiled when it starts. */
+const WARM_UP = 3
 
 /** Messages that enter by one node and leave by another, beside the Kafka client's own send and fetch. */
 export const nodes = async (bench: Bench): Promise<Findings> => {
@@ -17,14 +19,18 @@ export const nodes = async (bench: Bench): Promise<Findings> => {
   const brokers = await bench.brokers()
   for (let run = 0; run < runs; run++) {
     for (const rate of RATES) {
-      const bare = await bench.bare({ work: 'pass', perSecond: rate, seconds, kafka: await bench.topic() })
+      const kafka = await bench.topic()
+      const bare = await bench.bare({ work: 'pass', perSecond: rate, warmUp: WARM_UP, seconds, kafka })
       const [entry, exit] = await Promise.all([bench.node({ brokers }), bench.node({ brokers })])
-      const step = { name: 'passing', perSecond: rate, seconds }
+      const steps = [
+        { name: 'warming', perSecond: rate, seconds: WARM_UP },
+        { name: 'passing', perSecond: rate, seconds },
+      ]
       const shape = { rooms: 1, subscribers: 1, publishers: 4, publishTo: entry.endpoint }
-      const { steps, faults: more } = await bench.generate('fan-out', { ...exit, ...shape, steps: [step] })
+      const { steps: found, faults: more } = await bench.generate('fan-out', { ...exit, ...shape, steps })
       await Promise.all([entry.stop(), exit.stop()])
       addFaults(faults, more)
-      const { latency } = steps['passing']!
+      const { latency } = found['passing']!
       measured.get(rate)!.nodes.push(latency)
       measured.get(rate)!.bare.push(bare)
       bench.say(

@@ -24,6 +24,8 @@ export interface WritePlan {
 export interface PassPlan {
   readonly work: 'pass'
   readonly perSecond: number
+  /** How long it goes before anything is measured, seconds. */
+  readonly warmUp: number
   readonly seconds: number
   readonly kafka: KafkaPlace
 }
@@ -94,7 +96,7 @@ const follow = async ({ brokers, topic }: KafkaPlace, see: (value: Buffer) => vo
   return { stop }
 }
 
-const pass = async ({ kafka, perSecond, seconds }: PassPlan): Promise<Times> => {
+const pass = async ({ kafka, perSecond, warmUp, seconds }: PassPlan): Promise<Times> => {
   const latencies = new Latencies()
   const reader = await follow(kafka, value => latencies.add(now() - value.readDoubleBE()))
   const producer = producerOf(kafka)
@@ -119,7 +121,7 @@ const pass = async ({ kafka, perSecond, seconds }: PassPlan): Promise<Times> => 
     })
     await sending
   }
-  await during(1)
+  await during(warmUp)
   latencies.reset()
   await during(seconds)
   await reader.stop()
