@@ -98,7 +98,8 @@ const publish = async (client: Client, node: ServerProcess): Promise<number> => 
     const waiting = (await outboxes(node)) / MiB
     const seconds = String(Math.round(sent / PER_SECOND)).padStart(3)
     say(
-      `    ${seconds} s: node ${rss.toFixed(0)} MiB, of it outboxes ${waiting.toFixed(1)}; sockets of the system ${sockets.toFixed(0)} MiB`,
+      `    ${seconds} s: node ${rss.toFixed(0)} MiB; outboxes ${waiting.toFixed(1)} MiB, shared bytes counted for each; ` +
+        `sockets of the system ${sockets.toFixed(0)} MiB`,
     )
   }
   return sent
