@@ -1,5 +1,7 @@
 import { fail } from '../errors.ts'
-import type { Epoch, Offset, Position, RoomId } from '../ports/room-log.ts'
+import type { RoomId } from '../ports/room-log.ts'
+
+export { messageId, parseMessageId } from '../ports/message-id.ts'
 
 /** Where a frame is addressed to. */
 export type Destination =
@@ -24,11 +26,3 @@ export const destinationOf = (room: RoomId): string => `/topic/${room}`
 
 /** Of what is fleeting in a room. */
 export const signalsOf = (room: RoomId): string => `/signal/${room}`
-
-export const messageId = (epoch: Epoch, offset: Offset): string => `${epoch}-${offset}`
-
-/** Reads a message-id of ours; undefined where it is none. */
-export const parseMessageId = (text: string): Position | undefined => {
-  const match = /^([A-Za-z0-9]{1,64})-(0|[1-9]\d{0,18})$/.exec(text)
-  return match ? { epoch: match[1]!, offset: BigInt(match[2]!) } : undefined
-}
