@@ -110,6 +110,8 @@ const names = pick(
     'first',
     ' sender',
     'sender ',
+    'sender-name',
+    'erased',
     '\ufeffsender',
     'Destination',
     '__proto__',

@@ -43,8 +43,8 @@ interface Transaction {
 const MOST_OVERHEAD = 512
 const RESERVED = new Set(
   (
-    'destination subscription message-id content-length timestamp sender ack id receipt receipt-id transaction ' +
-    'idempotency-key recovered first'
+    'destination subscription message-id content-length timestamp sender sender-name erased ack id receipt receipt-id ' +
+    'transaction idempotency-key recovered first'
   ).split(' '),
 )
 const ROOM = /^\/topic\/([A-Za-z0-9._\-/:]{1,120})$/

@@ -79,7 +79,14 @@ export class Node {
       logger,
       grain,
       ratePatience,
-      hub: new Hub({ log, meter, logger, recentBytes: config.RECENT_BYTES, onGone: room => rooms.forget(room) }),
+      hub: new Hub({
+        log,
+        meter,
+        logger,
+        recentBytes: config.RECENT_BYTES,
+        onGone: room => rooms.forget(room),
+        isErased: access.erased && (user => access.erased!(user)),
+      }),
       rooms,
       signals: new RoomSignals(options.signals),
       events: options.events,
@@ -190,6 +197,7 @@ export class Node {
 
   /** Has the connections that recent changes concern ask for their rights again. */
   #reconsider(): void {
+    if (this.#changes.some(({ erased }) => erased)) this.#parts.hub.erase()
     const changes = Map.groupBy(this.#changes, ({ user }) => user)
     this.#changes = []
     for (const connection of this.#connections) {

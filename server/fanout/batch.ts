@@ -1,10 +1,9 @@
 import type { Epoch, LogRecord, Offset, RoomId } from '../ports/room-log.ts'
 import type { Version } from '../stomp/frame.ts'
 import { messageId } from './destination.ts'
+import type { Shown } from './erasure.ts'
 import type { Style } from './style.ts'
 import { encodeTails, type Tails } from './tails.ts'
-
-export { isKept, isReserved } from './tails.ts'
 
 /** A batch is a part that an outbox drops or writes whole: small enough that neither costs much. */
 const BATCH_RECORDS = 128
@@ -23,7 +22,7 @@ const unpooled = (size: number): Buffer => Buffer.allocUnsafeSlow(size)
 export class Batch {
   readonly room: RoomId
   readonly epoch: Epoch
-  readonly records: readonly LogRecord[]
+  readonly records: readonly Shown[]
   readonly first: Offset
   /** The offset after its last record. */
   readonly next: Offset
@@ -34,7 +33,7 @@ export class Batch {
   readonly #finished = new Map<Style, Buffer>()
   #mostStyles = Infinity
 
-  constructor(room: RoomId, epoch: Epoch, records: readonly LogRecord[]) {
+  constructor(room: RoomId, epoch: Epoch, records: readonly Shown[]) {
     this.room = room
     this.epoch = epoch
     this.records = records
@@ -137,7 +136,7 @@ export const sizeOf = (records: readonly LogRecord[], from: number, to: number):
 }
 
 /** `records`, which are in order, as batches of a good size. */
-export function* batchesOf(room: RoomId, epoch: Epoch, records: readonly LogRecord[]): Generator<Batch> {
+export function* batchesOf(room: RoomId, epoch: Epoch, records: readonly Shown[]): Generator<Batch> {
   let from = 0
   let bytes = 0
   for (let i = 0; i < records.length; i++) {

@@ -165,7 +165,7 @@ export class CatchUp {
       return
     }
     subscription.pageRecords = pageRecords(records)
-    subscription.take(new Batch(room.id, room.epoch, records), 0)
+    subscription.take(new Batch(room.id, room.epoch, room.shown(records)), 0)
   }
 }
 

@@ -21,7 +21,7 @@ export const extend = async (room: LocalRoom): Promise<void> => {
   const from = first > start ? first : start
   if (from >= edge) return
   const kept = records.filter(record => record.offset >= from)
-  recent.prepend([...batchesOf(room.id, room.epoch, kept)], from)
+  recent.prepend([...batchesOf(room.id, room.epoch, room.shown(kept))], from)
 }
 
 /** All records from `start` to before `edge`, of which so many that they are not too large. */

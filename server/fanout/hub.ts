@@ -4,6 +4,7 @@ import type { Meter } from '../ports/meter.ts'
 import type { Epoch, RoomId, RoomLog } from '../ports/room-log.ts'
 import { CatchUp } from './catch-up.ts'
 import { messageId } from './destination.ts'
+import type { IsErased } from './erasure.ts'
 import { LocalRoom, type RoomSurroundings } from './local-room.ts'
 import { Readers } from './readers.ts'
 import { RecentMemory } from './recent.ts'
@@ -33,6 +34,8 @@ export interface HubOptions {
   readonly retryMs?: number
   /** Called when the log says that a room that was there is not there any more. */
   readonly onGone?: (room: RoomId) => void
+  /** Of whom what they wrote is not shown. What changes in that, the hub is told by `erase`. */
+  readonly isErased?: IsErased
 }
 
 interface Entry {
@@ -146,6 +149,11 @@ export class Hub {
       room.close()
     }, this.#idleMs)
     entry.idle.unref()
+  }
+
+  /** What more people wrote is erased: what is kept of it in memory goes. */
+  erase(): void {
+    for (const { room } of this.#rooms.values()) room.erase()
   }
 
   /** Stops all tails, for the end of the process. */

@@ -4,6 +4,7 @@ import type { Meter } from '../ports/meter.ts'
 import type { Bounds, Epoch, LogRecord, Offset, RoomId, RoomLog, Tail } from '../ports/room-log.ts'
 import { batchesOf } from './batch.ts'
 import type { CatchUp } from './catch-up.ts'
+import { reshown, shown, type IsErased, type Shown } from './erasure.ts'
 import { extend, EXTEND_RECORDS } from './extend.ts'
 import { Following, type Follower } from './following.ts'
 import type { Readers } from './readers.ts'
@@ -18,6 +19,7 @@ export interface RoomSurroundings {
   readonly readers: Readers
   readonly catchUp: CatchUp
   readonly retryMs: number
+  readonly isErased?: IsErased
 }
 
 /** A room that has subscribers on this node: its tail, its newest records, and who gets them. */
@@ -90,11 +92,21 @@ export class LocalRoom implements Follower {
 
   records(records: readonly LogRecord[]): void {
     this.#around.meter.observe('logLag', (Date.now() - records[0]!.time) / 1000)
-    for (const batch of batchesOf(this.id, this.#epoch, records)) {
+    for (const batch of batchesOf(this.id, this.#epoch, this.shown(records))) {
       for (const subscription of this.#live) subscription.deliver(batch)
       batch.settle()
       this.recent.append(batch)
     }
+  }
+
+  /** `records` as they may be shown now: right before a batch is made of them, as that may change at any time. */
+  shown(records: readonly LogRecord[]): readonly Shown[] {
+    return shown(records, this.#around.isErased)
+  }
+
+  /** More was erased: what is kept of it here goes. */
+  erase(): void {
+    this.recent.remake(batch => reshown(batch, this.#around.isErased))
   }
 
   gone(error: HoofbeatError): void {

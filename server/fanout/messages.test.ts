@@ -6,8 +6,9 @@ import { bare, type Framing } from '../stomp/framing.ts'
 import type { Version } from '../stomp/frame.ts'
 import { fanOut, turns } from '../testkit/fan.ts'
 import { readFrames } from '../testkit/reader.ts'
-import { Batch, batchesOf, isReserved, sizeOf } from './batch.ts'
+import { Batch, batchesOf, sizeOf } from './batch.ts'
 import { destinationOf, messageId, parseDestination, parseMessageId } from './destination.ts'
+import { isReserved } from './reserved.ts'
 import { Styles, type Look } from './style.ts'
 
 const look: Look = { version: '1.2', framing: bare, subscription: 'sub-0', acks: false }
@@ -64,7 +65,7 @@ void t.test(
   '[checklist 44] a header of a sender or an outsider cannot forge one of ours or break a frame, in any version',
   async t => {
     const names = ['destination', 'subscription', 'message-id', 'content-length', 'timestamp', 'sender', 'ack', 'id']
-    names.push('receipt', 'receipt-id', 'transaction', 'idempotency-key', 'recovered', 'first')
+    names.push('receipt', 'receipt-id', 'transaction', 'idempotency-key', 'recovered', 'first', 'sender-name', 'erased')
     const forged = names.flatMap(name => [name, ` ${name}`, `${name} `, `\t${name}`, `\u00a0${name}`])
     for (const name of forged) t.equal(isReserved(name), true, name)
     const headers = new Map(forged.map(name => [name, 'forged']))
@@ -75,12 +76,24 @@ void t.test(
       t.equal(frames.length, 2)
       t.notOk(frames[0]!.lines.some(line => line.includes('forged')))
       t.equal(frames[0]!.headers.get('Sender'), 'another header')
-      t.equal(frames[0]!.headers.has('sender'), false)
+      for (const name of ['sender', 'sender-name', 'erased']) t.equal(frames[0]!.headers.has(name), false)
       t.equal(frames[0]!.lines.filter(line => /^\s*ack/.test(line)).length, 0)
       t.equal(frames[0]!.body.toString(), 'hello')
     }
   },
 )
+
+void t.test('[S-75] a sender has one name, and nobody has none', async t => {
+  const headers = new Map([
+    [' sender-name', 'forged'],
+    ['sender-name', 'Ann'],
+  ])
+  const [frame] = readFrames(batchOf({ headers }).bytes(styleOf()))
+  t.same(
+    frame!.lines.filter(line => line.includes('name')),
+    ['sender-name:Ann'],
+  )
+})
 
 void t.test('property: any headers and any body give one frame a record, with the body as it was', async t => {
   const version = fc.constantFrom<Version>('1.0', '1.1', '1.2')

@@ -3,7 +3,7 @@ import type { Batch } from './batch.ts'
 
 /** A batch that is kept, in the order in which the node's batches came: a list, as most leave it at its old end. */
 interface Kept {
-  readonly batch: Batch
+  batch: Batch
   readonly recent: Recent
   older: Kept | undefined
   newer: Kept | undefined
@@ -31,12 +31,15 @@ export class RecentMemory {
     if (this.#newest) this.#newest.newer = kept
     else this.#oldest = kept
     this.#newest = kept
-    this.#used += batch.size
-    batch.grew = bytes => {
-      this.#used += bytes
-      this.makeRoom()
-    }
+    this.#count(batch)
     return kept
+  }
+
+  /** Keeps `batch`, which is no larger, in the place of the one that `kept` holds. */
+  replace(kept: Kept, batch: Batch): void {
+    this.#discount(kept.batch)
+    kept.batch = batch
+    this.#count(batch)
   }
 
   forget({ batch, older, newer }: Kept): void {
@@ -44,6 +47,18 @@ export class RecentMemory {
     else this.#oldest = newer
     if (newer) newer.older = older
     else this.#newest = older
+    this.#discount(batch)
+  }
+
+  #count(batch: Batch): void {
+    this.#used += batch.size
+    batch.grew = bytes => {
+      this.#used += bytes
+      this.makeRoom()
+    }
+  }
+
+  #discount(batch: Batch): void {
     this.#used -= batch.size
     batch.grew = () => {}
   }
@@ -123,6 +138,17 @@ export class Recent {
     let i = this.#kept.length - 1
     for (; this.#kept[i]!.batch.records.length < left; i--) left -= this.#kept[i]!.batch.records.length
     return this.#kept[i]!.batch.records.at(-left)!.offset
+  }
+
+  /** Puts what `make` makes of each batch in its place: the same records, of no larger size, or that very batch. */
+  remake(make: (batch: Batch) => Batch): void {
+    for (let i = this.#from; i < this.#kept.length; i++) {
+      const kept = this.#kept[i]!
+      const made = make(kept.batch)
+      if (made === kept.batch) continue
+      made.settle()
+      this.#memory.replace(kept, made)
+    }
   }
 
   dropFirst(): void {

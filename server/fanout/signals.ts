@@ -15,6 +15,8 @@ export interface SignalReader {
   /** As the MESSAGE names it. */
   readonly subscription: string
   readonly outlet: Outlet
+  /** Whether they may send to the room. */
+  maySend(): boolean | Promise<boolean>
 }
 
 type Said = Pick<RoomSignal, 'type' | 'sender' | 'contentType' | 'body'>
@@ -40,13 +42,21 @@ export class RoomSignals {
   }
 
   /** Resolves with how to end it when whatever is said from then on is told. */
-  subscribe(room: RoomId, reader: SignalReader): Promise<() => void> {
-    return this.#signals.subscribe(roomChannel(room), event => this.#tell(room, event as RoomSignal, reader))
-  }
-
-  #tell(room: RoomId, signal: RoomSignal, reader: SignalReader): void {
-    if (!reader.outlet.open || signal.except?.includes(reader.user)) return
-    reader.outlet.push(this.#frame(room, signal, reader), 1)
+  async subscribe(room: RoomId, reader: SignalReader): Promise<() => void> {
+    let left = false
+    const tell = (signal: RoomSignal): void => {
+      if (!left && reader.outlet.open) reader.outlet.push(this.#frame(room, signal, reader), 1)
+    }
+    const leave = await this.#signals.subscribe(roomChannel(room), event => {
+      const signal = event as RoomSignal
+      if (signal.except?.includes(reader.user)) return
+      if (signal.inside) void ifInside(reader, () => tell(signal))
+      else tell(signal)
+    })
+    return () => {
+      left = true
+      leave()
+    }
   }
 
   #frame(room: RoomId, signal: RoomSignal, { framing, version, subscription }: SignalReader): Buffer {
@@ -58,6 +68,15 @@ export class RoomSignals {
     let bytes = laid.get(key)
     if (!bytes) laid.set(key, (bytes = lay(framing, messageOf(room, signal, version, subscription), true)))
     return bytes
+  }
+}
+
+/** Where nobody can say whether they may, they are not told. */
+const ifInside = async (reader: SignalReader, tell: () => void): Promise<void> => {
+  try {
+    if (await reader.maySend()) tell()
+  } catch {
+    // What is fleeting is not tried again.
   }
 }
 

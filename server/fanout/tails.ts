@@ -1,33 +1,10 @@
 import { isUtf8 } from 'node:buffer'
-import type { Epoch, LogRecord, RoomId } from '../ports/room-log.ts'
+import type { Epoch, RoomId } from '../ports/room-log.ts'
 import { encodeHeader } from '../stomp/encoder.ts'
 import type { Version } from '../stomp/frame.ts'
 import { destinationOf, messageId } from './destination.ts'
-
-/** Headers that are ours to set: whatever a sender or an outsider put into a record under these names stays there. */
-const RESERVED = new Set([
-  'destination',
-  'subscription',
-  'message-id',
-  'content-length',
-  'timestamp',
-  'sender',
-  'ack',
-  'id',
-  'receipt',
-  'receipt-id',
-  'transaction',
-  'idempotency-key',
-  'recovered',
-  'first',
-])
-/** Some clients trim the names that they read, so white space around a name does not make it another one. */
-export const isReserved = (name: string): boolean => RESERVED.has(name.trim())
-
-/** By this header of a record that the server itself decided on, readers know a repeat of it: no sender may set it. */
-const ENTRY_ID = 'entry-id'
-/** Whether a header of a SEND is kept with its record. */
-export const isKept = (name: string): boolean => !isReserved(name) && name.trim() !== ENTRY_ID
+import type { Shown } from './erasure.ts'
+import { isReserved, SENDER_NAME } from './reserved.ts'
 
 /** What of the MESSAGE frames of some records is the same in all styles of a version: what follows subscription and ack. */
 export interface Tails {
@@ -39,7 +16,7 @@ export interface Tails {
   readonly text: readonly boolean[]
 }
 
-export const encodeTails = (room: RoomId, epoch: Epoch, records: readonly LogRecord[], version: Version): Tails => {
+export const encodeTails = (room: RoomId, epoch: Epoch, records: readonly Shown[], version: Version): Tails => {
   const destination = encodeHeader('destination', destinationOf(room), version)
   const heads = records.map(record => destination + headOf(epoch, record, version))
   const ends: number[] = []
@@ -55,9 +32,12 @@ export const encodeTails = (room: RoomId, epoch: Epoch, records: readonly LogRec
   return { bytes, ends, text: records.map(({ body }) => isUtf8(body)) }
 }
 
-const headOf = (epoch: Epoch, { offset, time, sender, headers, body }: LogRecord, version: Version): string => {
+const headOf = (epoch: Epoch, { offset, time, sender, headers, body, erased }: Shown, version: Version): string => {
   let head = `message-id:${messageId(epoch, offset)}\ntimestamp:${time}\n`
   if (sender !== '') head += encodeHeader('sender', sender, version)
-  for (const [name, value] of headers) if (!isReserved(name)) head += encodeHeader(name, value, version)
+  if (erased) head += 'erased:true\n'
+  for (const [name, value] of headers) {
+    if (!isReserved(name) || (name === SENDER_NAME && sender !== '')) head += encodeHeader(name, value, version)
+  }
   return `${head}content-length:${body.length}\n\n`
 }

@@ -1,6 +1,7 @@
 import { fail } from '../errors.ts'
-import { isKept } from '../fanout/batch.ts'
 import { messageId, parseDestination } from '../fanout/destination.ts'
+import { isKept, SENDER_NAME } from '../fanout/reserved.ts'
+import type { Identity } from '../ports/access.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
 import { DONE, type Connection, type FrameHandler, type Outcome } from './connection.ts'
@@ -19,7 +20,7 @@ export const send: FrameHandler = (connection, frame) => {
   if (destination.kind === 'signal' && transaction === undefined) return signal(connection, destination.room, frame)
   if (destination.kind !== 'room') throw fail('BAD_DESTINATION', `nobody can send to ${text} here`)
   const { room } = destination
-  const record = recordOf(connection.identity.user, frame)
+  const record = recordOf(connection.identity, frame)
   connection.spend()
   if (transaction === undefined) return sendNow(connection, room, record)
   connection.transactions.parkSend(transaction, room, record)
@@ -64,9 +65,10 @@ export const appendInOrder = (
   return connection.inOrder(room, () => (allowed === true && rooms.has(room) ? append() : ask()))
 }
 
-const recordOf = (sender: string, frame: Frame): NewRecord => {
+const recordOf = ({ user: sender, name: senderName }: Identity, frame: Frame): NewRecord => {
   const headers = new Map<string, string>()
   for (const [name, value] of frame.headers) if (isKept(name)) headers.set(name, value)
+  if (senderName !== undefined) headers.set(SENDER_NAME, senderName)
   const key = frame.headers.get('idempotency-key')
   if (key === undefined) return { sender, headers, body: frame.body }
   if (key === '' || Array.from(key).length > LONGEST_KEY) {

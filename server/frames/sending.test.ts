@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { startNode } from '../testkit/node.ts'
+import { openAccess } from '../drivers/open.ts'
+import type { Credentials } from '../ports/access.ts'
+import { startBridge, startNode } from '../testkit/node.ts'
 import { Probe, transports, wire, type TransportName } from '../testkit/probe.ts'
 
 const node = await startNode(t)
@@ -125,6 +127,8 @@ wire(t, '[checklist 44] [S-47] what a sender forges does not get through', async
   const probe = await subscribed(t, transport, destination, 'ann')
   const forged = {
     'sender': 'root',
+    'sender-name': 'Root',
+    'erased': 'true',
     'message-id': 'x-1',
     'subscription': 'other',
     'timestamp': '1',
@@ -152,6 +156,37 @@ wire(t, '[checklist 44] [S-47] what a sender forges does not get through', async
   probe.send('SEND', { destination, 'sende\\r': 'x' })
   const { headers: close } = await probe.next('MESSAGE')
   t.equal(close['sender'], 'ann')
+})
+
+wire(t, '[S-75] whoever has a name sends with it, and nobody with another one', async (t, transport) => {
+  const open = openAccess().port
+  const access = {
+    ...open,
+    authenticate: async (credentials: Credentials) => ({
+      ...(await open.authenticate(credentials)),
+      name: 'Änn: b',
+    }),
+  }
+  const bridge = await startBridge(t, {}, { access })
+  const ann = await Probe.connect(t, transport, bridge, { login: 'u1' })
+  const plain = await Probe.connect(t, transport, bridge, { 'login': 'u2', 'accept-version': '1.0' })
+  for (const probe of [ann, plain]) await probe.request('SUBSCRIBE', { id: 's', destination: '/topic/names' })
+  const forged = { 'sender-name': 'Root', ' sender-name': 'Root' }
+  await ann.request('SEND', { destination: '/topic/names', type: 'message', ...forged }, 'one')
+  await ann.request('BEGIN', { transaction: 't' })
+  await ann.request('SEND', { destination: '/topic/names', transaction: 't', ...forged }, 'two')
+  await ann.request('COMMIT', { transaction: 't' })
+  for (const [probe, name] of [
+    [ann, 'Änn\\c b'],
+    [plain, 'Änn: b'],
+  ] as const) {
+    for (const text of ['one', 'two']) {
+      const { headers, lines, body } = await probe.next('MESSAGE')
+      t.equal(body.toString(), text)
+      t.match(headers, { 'sender': 'u1', 'sender-name': name })
+      t.equal(lines.filter(([header]) => header.trim() === 'sender-name').length, 1)
+    }
+  }
 })
 
 wire(

@@ -104,6 +104,12 @@ const rights = (t: Test, begin: Begin): void => {
     }
   })
 
+  void t.test('what somebody writes who is there is not erased', async t => {
+    const { access, valid } = await begin(t)
+    const { user } = await access.authenticate(await valid('ann'))
+    for (const each of [user, 'somebody else', '']) t.equal(access.erased?.(each) ?? false, false)
+  })
+
   void t.test('a listener for rights that end is not called while none ends', async t => {
     const { access, valid } = await begin(t)
     const ended: AccessChange[] = []

@@ -13,6 +13,8 @@ export interface Credentials {
 export interface Identity {
   /** Has the form that `isUser` asks for. */
   readonly user: string
+  /** What people call them, which never changes. Absent where users have no other names. */
+  readonly name?: string
   /** When the identity ends, epoch ms. Absent: never. */
   readonly expires?: number
   /** What it was signed in by. Absent where there are no sessions. */
@@ -25,6 +27,8 @@ export interface AccessChange {
   readonly room?: RoomId
   /** This session has ended, with everything that was signed in by it; no other right has. */
   readonly session?: string
+  /** What `user` has written is erased from now on: see `Access.erased`. */
+  readonly erased?: true
 }
 
 /**
@@ -45,4 +49,10 @@ export interface Access {
   changes(listener: (change: AccessChange) => void): void
   /** The connection for which `authenticate` answered `who` is gone. */
   left?(who: Identity): void
+  /**
+   * Whether nobody is to be shown any more what `user` has written. Asked for every record that is read; answers at once. It
+   * knows of all who were erased before the first `authenticate` resolves, and of others before `changes` tells of them. Absent
+   * where nobody ever is.
+   */
+  erased?(user: string): boolean
 }
