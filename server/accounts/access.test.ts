@@ -2,9 +2,14 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { recordChange, type NewAccessChange } from '../database/access-changes.ts'
 import { transaction } from '../database/database.ts'
+import { memoryCounters } from '../drivers/memory/counters.ts'
+import { fail } from '../errors.ts'
 import { accessContract } from '../ports/access.contract.ts'
 import { silent, testDatabase, testDatabases } from '../testkit/database.ts'
 import { until } from '../testkit/node.ts'
+import { deleteAccount } from './closing.ts'
+import { Erased } from './erased.ts'
+import { openAccounts } from './index.ts'
 import { Keys } from './keys.ts'
 import { derive } from './secret.ts'
 import { CONNECTION_KEPT } from './sessions.ts'
@@ -29,13 +34,13 @@ await testDatabases(t, async (t, { db, another }) => {
     const node = await openTestAccounts(t, db)
     const { port } = node
     const ann = await node.newcomer()
-    const byToken = { user: ann.id, session: ann.session }
+    const byToken = { user: ann.id, name: ann.name, session: ann.session }
     t.match(await port.authenticate({ token: ann.token }), byToken)
     t.match(await port.authenticate({ passcode: ann.token }), byToken)
     t.match(await port.authenticate({ login: 'whoever', passcode: ann.token }), byToken)
     t.ok((await port.authenticate({ token: ann.token })).expires! > Date.now())
     const byPassword = await port.authenticate({ login: ann.name.toUpperCase(), passcode: PASSWORD })
-    t.equal(byPassword.user, ann.id)
+    t.match(byPassword, { user: ann.id, name: ann.name }, 'as it was signed up with')
     t.not(byPassword.session, ann.session)
     t.equal(byPassword.expires, undefined)
     const bad = [
@@ -113,6 +118,34 @@ await testDatabases(t, async (t, { db, another }) => {
     )
   })
 
+  await t.test('[S-76] who is gone is known on every node, after a start too', async t => {
+    const [one, two] = [await openTestAccounts(t, db), await openTestAccounts(t, (await another()).db)]
+    const [ann, cat, dan] = [await one.newcomer(), await one.newcomer(), await one.newcomer()]
+    await one.ask('POST', '/api/me/deletion', { token: cat.token, body: { password: PASSWORD } })
+    await deleteAccount(db, dan.id, [])
+    const isTold = (node: typeof one, user: string): boolean =>
+      node.told.some(change => 'erased' in change && (change as { user?: string }).user === user)
+    for (const node of [one, two]) {
+      for (const gone of [cat, dan]) {
+        await until(() => isTold(node, gone.id))
+        t.equal(node.port.erased!(gone.id), true)
+      }
+      t.equal(node.port.erased!(ann.id), false)
+      t.equal(node.told.filter(change => 'erased' in change).length, 2, 'each once')
+    }
+    await transaction(db, tx => recordChange(tx, { kind: 'user', user: cat.id }))
+    await transaction(db, tx => recordChange(tx, { kind: 'user', user: ann.id }))
+    one.hint()
+    await until(() => one.told.some(change => (change as { user?: string }).user === ann.id))
+    const three = await openTestAccounts(t, (await another()).db)
+    t.same(
+      [cat, dan, ann].map(({ id }) => three.port.erased!(id)),
+      [true, true, false],
+    )
+    t.equal(isTold(one, ann.id), false)
+    t.equal(one.told.filter(change => 'erased' in change).length, 2)
+  })
+
   await t.test('who was here is written down; a connection whose row is gone has ended', async t => {
     const node = await openTestAccounts(t, db)
     const ann = await node.newcomer()
@@ -165,3 +198,54 @@ await t.test('before the database was heard of no token is taken; afterwards it 
   t.match(await node.port.authenticate({ token: ann.token }), { user: ann.id })
   t.doesNotThrow(() => node.port.left!(connected), 'its row ends by itself')
 })
+
+await t.test(
+  '[S-76] before it is known who is gone nobody is let in, and what could not be asked is asked again',
+  async t => {
+    const database = await testDatabase(t, 'embedded')
+    const node = await openTestAccounts(t, database.db)
+    const [ann, cat] = [await node.newcomer(), await node.newcomer()]
+    let away = true
+    const db = database.db.withPlugin({
+      transformQuery: ({ node: query }) => {
+        if (away) throw fail('DATABASE_UNAVAILABLE')
+        return query
+      },
+      transformResult: async ({ result }) => result,
+    })
+    const starting = await openAccounts({
+      config: { SESSION_SECRET: SECRET, DATA_DIR: '/nowhere', SIGN_UPS_PER_HOUR: 1, LOGIN_TRIES: 10 },
+      db,
+      counters: memoryCounters().port,
+      rights: { mayRead: () => true, maySend: () => true },
+      mayConnect: () => true,
+      logger: silent,
+    })
+    t.teardown(() => starting.close())
+    const told: object[] = []
+    starting.port.changes(change => void told.push(change))
+    for (const credentials of [{ token: ann.token }, { login: ann.name, passcode: PASSWORD }]) {
+      await t.rejects(starting.port.authenticate(credentials), { code: 'DATABASE_UNAVAILABLE' })
+    }
+    await t.rejects(starting.check(1_000), { code: 'DATABASE_UNAVAILABLE' })
+    away = false
+    await starting.begun
+    await starting.check(1_000)
+    t.match(await starting.port.authenticate({ token: ann.token }), { user: ann.id })
+    const gone: string[] = []
+    const erased = new Erased({ db, logger: silent, listener: user => void gone.push(user) })
+    t.teardown(() => erased.close())
+    await erased.begun
+    await deleteAccount(database.db, cat.id, [])
+    await until(() => told.some(change => 'erased' in change))
+    away = true
+    erased.look(cat.id)
+    erased.look(ann.id)
+    await new Promise(setImmediate)
+    t.equal(erased.has(cat.id), false)
+    away = false
+    await until(() => erased.has(cat.id))
+    t.same(gone, [cat.id])
+    t.equal(erased.has(ann.id), false)
+  },
+)

@@ -35,14 +35,14 @@ export const accountAccess = (parts: AccessParts): Access => ({
     const jwt = token ?? (passcode !== undefined && isJwt(passcode) ? passcode : undefined)
     if (jwt !== undefined) return bearerOf(parts, jwt)
     if (!login || !passcode) throw fail('BAD_CREDENTIALS', 'login and passcode are needed, or a token')
-    const { user, hash } = await holderOf(parts, { name: login, password: passcode, address })
+    const { user, name, hash } = await holderOf(parts, { name: login, password: passcode, address })
     const session = await beginSession(
       parts.db,
       { user, hash, kind: 'connection', device: 'STOMP', address },
       parts.now(),
     )
     parts.watch.opened(session)
-    return { user, session }
+    return { user, name, session }
   },
   mayRead: (who, room) => parts.rights.mayRead(who, room),
   maySend: (who, room, record) => parts.rights.maySend(who, room, record),

@@ -11,6 +11,7 @@ import type { Logger } from '../ports/logger.ts'
 import { accountAccess, bearerOf, toBridge } from './access.ts'
 import type { Forget } from './closing.ts'
 import { Keys } from './keys.ts'
+import { Erased } from './erased.ts'
 import { Passwords } from './passwords.ts'
 import { accountRoutes, keyRoutes } from './routes.ts'
 import { readSecrets } from './secret.ts'
@@ -43,7 +44,7 @@ export interface AccountsOptions {
 }
 
 export interface Accounts extends Driver<Access> {
-  /** Resolves when it is known which sessions have ended: before that no token is taken. */
+  /** Resolves when it is known which sessions have ended and who is gone: before that nobody is let in. */
   readonly begun: Promise<void>
   /** Whom an access token names. */
   readonly identify: (token: string) => Promise<SignedIn>
@@ -66,10 +67,15 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const watch = new Watch({
     db,
     logger,
+  const tell = (change: AccessChange): void => {
+    for (const listener of listeners) listener(change)
+  }
+  const erased = new Erased({ db, logger, listener: user => tell({ user, erased: true }) })
     now,
     listener: change => {
       onChange?.(change)
-      for (const each of toBridge(change)) for (const listener of listeners) listener(each)
+      toBridge(change).forEach(tell)
+      if (change.kind === 'user') erased.look(change.user!)
     },
   })
   const parts = { db, keys, passwords, tries, watch, now, rights, listeners }
@@ -81,6 +87,9 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const routeParts = {
     ...parts,
     refreshKey: secrets.refresh,
+  const checkKnown = (): void => {
+    if (!erased.known) throw fail('DATABASE_UNAVAILABLE')
+  }
     forget: options.forget ?? [],
     mayConnect: options.mayConnect,
   }
@@ -93,6 +102,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
       },
       mayRead: (who, room) => {
         open()
+        checkKnown()
         return access.mayRead(who, room)
       },
       maySend: (who, room, record) => {
@@ -103,9 +113,11 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
     check: async () => {
       open()
       await keys.published()
+      erased: user => erased.has(user),
     },
-    close: () => (closing ??= watch.close()),
-    begun: watch.begun,
+    close: () => (closing ??= Promise.all([watch.close(), erased.close()]).then(() => undefined)),
+    begun: Promise.all([watch.begun, erased.begun]).then(() => undefined),
+      checkKnown()
     identify: async token => {
       const { user, session } = await bearerOf(parts, token)
       return { user, session }

@@ -22,7 +22,7 @@ const nodeOf = (db: Db, clock: { now: number }, options: { sealing?: Buffer } = 
   const logger = { ...silent, info: log, warn: log }
   return { keys: new Keys({ db, sealing, logger, now: () => clock.now, ...options }), lines }
 }
-const who = { user: 'ann', session: 's1' }
+const who = { user: 'ann', name: 'Ann', session: 's1' }
 const kidOf = (token: string): string => decodeProtectedHeader(token).kid!
 
 await testDatabases(t, async (t, { db, another }) => {
@@ -34,7 +34,7 @@ await testDatabases(t, async (t, { db, another }) => {
     const { token, expires } = await signAccess(keys, who, clock.now)
     t.equal(expires, 1_795_251_122_000 + ACCESS_FOR)
     t.match(decodeProtectedHeader(token), { alg: 'ES256', typ: 'JWT', kid: /^[0-9a-z]{25}$/ })
-    t.same(decodeJwt(token), { sub: 'ann', sid: 's1', iat: 1_795_251_122, exp: 1_795_251_122 + 900 })
+    t.same(decodeJwt(token), { sub: 'ann', name: 'Ann', sid: 's1', iat: 1_795_251_122, exp: 1_795_251_122 + 900 })
     t.same(await verifyAccess(keys, token, clock.now), { ...who, expires })
     t.same(await verifyAccess(keys, token, expires - 1), { ...who, expires })
     for (const late of [expires, expires + 1, expires + 60_000]) {
@@ -140,10 +140,11 @@ await testDatabases(t, async (t, { db, another }) => {
     const { token } = await signAccess(keys, who, clock.now)
     const { id, key } = await keys.signer()
     const made = (claims: object, header: object = {}) =>
-      new SignJWT({ sub: 'ann', sid: 's1', exp: Math.floor(clock.now / 1000) + 60, ...claims } as never)
+      new SignJWT({ sub: 'ann', name: 'Ann', sid: 's1', exp: Math.floor(clock.now / 1000) + 60, ...claims } as never)
         .setProtectedHeader({ alg: 'ES256', kid: id, ...header })
         .sign(key)
     t.match(await verifyAccess(keys, await made({}), clock.now), who)
+    t.notOk('name' in (await verifyAccess(keys, await made({ name: 7 }), clock.now)))
     const bad = [
       '',
       'x',

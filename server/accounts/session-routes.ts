@@ -84,7 +84,8 @@ const signed = async (
   reply: Answering,
   { user, keep, ...generation }: Generation & { readonly user: string; readonly keep: 'cookie' | 'body' },
 ) => {
-  const { token, expires } = await signAccess(keys, { user, session: generation.session }, now())
+  const account = await readAccount(db, user)
+  const { token, expires } = await signAccess(keys, { user, name: account.name, session: generation.session }, now())
   const refreshToken = writeRefresh(refreshKey, generation)
   if (keep === 'cookie') {
     reply.setCookie(COOKIE, refreshToken, { ...attributes(request), maxAge: DEVICE_KEPT / 1000 })
@@ -93,7 +94,7 @@ const signed = async (
     accessToken: token,
     expires,
     session: generation.session,
-    user: await readAccount(db, user),
+    user: account,
     ...(keep === 'body' && { refreshToken }),
   }
 }

@@ -12,6 +12,8 @@ export interface SignInParts {
 
 export interface Holder {
   readonly user: string
+  /** As they signed up with it. */
+  readonly name: string
   /** What the password was compared with. */
   readonly hash: string
 }
@@ -31,12 +33,12 @@ export const holderOf = async (
   await tries.signIn(key, address)
   const row = await db
     .selectFrom('users')
-    .select(['id', 'password_hash'])
+    .select(['id', 'name', 'password_hash'])
     .where('name_key', '=', key)
     .executeTakeFirst()
   const hash = row?.password_hash ?? undefined
   const right = await passwords.matches(hash, password)
   if (!right || !row || hash === undefined) throw fail('BAD_CREDENTIALS', 'name or password')
   await tries.signedIn(key, address)
-  return { user: row.id, hash }
+  return { user: row.id, name: row.name!, hash }
 }

@@ -16,6 +16,8 @@ export interface AccessToken {
 /** Whom an access token names, and until when. */
 export interface Bearer {
   readonly user: string
+  /** As they signed up with it. */
+  readonly name?: string
   readonly session: string
   /** Epoch ms. */
   readonly expires: number
@@ -24,14 +26,14 @@ export interface Bearer {
 /** A token that says who somebody is, at every door, for a quarter of an hour. */
 export const signAccess = async (
   keys: Keys,
-  { user, session }: Pick<Bearer, 'user' | 'session'>,
+  { user, name, session }: Omit<Bearer, 'expires'>,
   now: number,
 ): Promise<AccessToken> => {
   const { id, key } = await keys.signer()
   // In whole seconds, as a token says them.
   const from = Math.floor(now / 1000)
   const to = from + ACCESS_FOR / 1000
-  const token = await new SignJWT({ sid: session })
+  const token = await new SignJWT({ sid: session, name })
     .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: 'JWT' })
     .setSubject(user)
     .setIssuedAt(from)
@@ -48,11 +50,11 @@ export const verifyAccess = async (keys: Keys, token: string, now: number): Prom
       currentDate: new Date(now),
       requiredClaims: ['sub', 'sid', 'exp'],
     })
-    const { sub, sid, exp } = payload as { sub: string; sid: unknown; exp: number }
+    const { sub, sid, exp, name } = payload as { sub: string; sid: unknown; exp: number; name?: unknown }
     if (!isUser(sub)) throw fail('BAD_CREDENTIALS', 'the token is of no user')
     // jose compares whole seconds.
     if (exp * 1000 <= now) throw fail('TOKEN_EXPIRED')
-    return { user: sub, session: String(sid), expires: exp * 1000 }
+    return { user: sub, ...(typeof name === 'string' && { name }), session: String(sid), expires: exp * 1000 }
   } catch (error) {
     if (error instanceof HoofbeatError) throw error
     if (error instanceof errors.JWTExpired) throw fail('TOKEN_EXPIRED')
