@@ -29,6 +29,8 @@ export interface BrokerOptions {
   readonly settings: Readonly<Record<string, string>>
   /** More arguments for the tool that prepares the folder. */
   readonly format: readonly string[]
+  /** Of its memory, as `java` takes them. */
+  readonly heap: readonly string[]
   /** Called whenever the broker got a new process. */
   readonly launched: () => void
 }
@@ -81,7 +83,7 @@ export class LocalBroker {
 
   /** Starts the process. It is not ready yet. It belongs to no terminal: Ctrl-C there does not reach it. */
   async launch(): Promise<void> {
-    const { folder, classPath, clusterId, format: more } = this.#options
+    const { folder, classPath, clusterId, format: more, heap } = this.#options
     const file = join(folder, 'server.properties')
     await mkdir(folder, { recursive: true })
     const lines = Object.entries(settingsOf(this.#options)).map(([key, value]) => `${key}=${value}\n`)
@@ -93,7 +95,7 @@ export class LocalBroker {
     }
     const log = await open(this.output, 'w')
     const level = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
-    const child = spawn('java', ['-Xmx256m', level, '-cp', classPath, 'kafka.Kafka', file], {
+    const child = spawn('java', [...heap, level, '-cp', classPath, 'kafka.Kafka', file], {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     })

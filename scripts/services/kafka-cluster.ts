@@ -18,6 +18,8 @@ export interface KafkaOptions {
   readonly settings?: Settings | ((place: Place) => Settings)
   /** More arguments for Kafka's StorageTool, which prepares a broker's folder. */
   readonly format?: readonly string[]
+  /** How much memory each broker has, as `java` takes it: little by default, as it stands beside everything else. */
+  readonly heap?: readonly string[]
   /** Keep running when this process ends. Otherwise they are killed with it, however it ends. */
   readonly background?: boolean
 }
@@ -59,7 +61,7 @@ const clusterIdIn = async (folder: string): Promise<string> => {
  * Rejects with ServiceError, a line that says what to do.
  */
 export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => {
-  const { settings = {}, format = [] } = options
+  const { settings = {}, format = [], heap = ['-Xmx256m'] } = options
   const classPath = await installKafka()
   const cluster = await places(options)
   const clusterId = await clusterIdIn(options.folder)
@@ -77,6 +79,7 @@ export const startKafka = async (options: KafkaOptions): Promise<LocalKafka> => 
         classPath,
         settings: typeof settings === 'function' ? settings(place) : settings,
         format,
+        heap,
         launched,
       }),
     )
