@@ -10,8 +10,8 @@ import type { Driver } from '../ports/driver.ts'
 import type { Logger } from '../ports/logger.ts'
 import { accountAccess, bearerOf, toBridge } from './access.ts'
 import type { Forget } from './closing.ts'
-import { Keys } from './keys.ts'
 import { Erased } from './erased.ts'
+import { Keys } from './keys.ts'
 import { Passwords } from './passwords.ts'
 import { accountRoutes, keyRoutes } from './routes.ts'
 import { readSecrets } from './secret.ts'
@@ -64,13 +64,13 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const passwords = new Passwords()
   const tries = new Tries({ counters, logins: config.LOGIN_TRIES, signUps: config.SIGN_UPS_PER_HOUR })
   const listeners = new Set<(change: AccessChange) => void>()
-  const watch = new Watch({
-    db,
-    logger,
   const tell = (change: AccessChange): void => {
     for (const listener of listeners) listener(change)
   }
   const erased = new Erased({ db, logger, listener: user => tell({ user, erased: true }) })
+  const watch = new Watch({
+    db,
+    logger,
     now,
     listener: change => {
       onChange?.(change)
@@ -84,12 +84,12 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const open = (): void => {
     if (closing) throw fail('DRAINING')
   }
-  const routeParts = {
-    ...parts,
-    refreshKey: secrets.refresh,
   const checkKnown = (): void => {
     if (!erased.known) throw fail('DATABASE_UNAVAILABLE')
   }
+  const routeParts = {
+    ...parts,
+    refreshKey: secrets.refresh,
     forget: options.forget ?? [],
     mayConnect: options.mayConnect,
   }
@@ -98,26 +98,26 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
       ...access,
       authenticate: async credentials => {
         open()
+        checkKnown()
         return access.authenticate(credentials)
       },
       mayRead: (who, room) => {
         open()
-        checkKnown()
         return access.mayRead(who, room)
       },
       maySend: (who, room, record) => {
         open()
         return access.maySend(who, room, record)
       },
+      erased: user => erased.has(user),
     },
     check: async () => {
       open()
+      checkKnown()
       await keys.published()
-      erased: user => erased.has(user),
     },
     close: () => (closing ??= Promise.all([watch.close(), erased.close()]).then(() => undefined)),
     begun: Promise.all([watch.begun, erased.begun]).then(() => undefined),
-      checkKnown()
     identify: async token => {
       const { user, session } = await bearerOf(parts, token)
       return { user, session }
