@@ -82,7 +82,10 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       log: logOfRooms(db, log),
       people,
       follow: async node => void (await followOrders(signals, node)),
-      check: timeout => database.check(timeout),
+      check: async timeout => {
+        await database.check(timeout)
+        await accounts.check(timeout)
+      },
       serve: app => {
         void tellOfNoAdmin(db, config, logger)
         const sweep = sweepOutbox({ db, log, logger })
