@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Meter } from '../ports/meter.ts'
 import { roomChannel, type RoomSignal, type Signals } from '../ports/signals.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { encodeFrame } from '../stomp/encoder.ts'
@@ -27,13 +28,15 @@ type Said = Pick<RoomSignal, 'type' | 'sender' | 'contentType' | 'body'>
  */
 export class RoomSignals {
   readonly #signals: Signals
+  readonly #meter: Meter
   readonly #name = randomBytes(6).toString('hex')
   #said = 0
   /** The frames of a signal, for those that look alike: they are told of it one after the other. */
   readonly #frames = new WeakMap<RoomSignal, Map<Framing, Map<string, Buffer>>>()
 
-  constructor(signals: Signals) {
+  constructor(signals: Signals, meter: Meter) {
     this.#signals = signals
+    this.#meter = meter
   }
 
   say(room: RoomId, said: Said): void {
@@ -45,7 +48,9 @@ export class RoomSignals {
   async subscribe(room: RoomId, reader: SignalReader): Promise<() => void> {
     let left = false
     const tell = (signal: RoomSignal): void => {
-      if (!left && reader.outlet.open) reader.outlet.push(this.#frame(room, signal, reader), 1)
+      if (left) return
+      if (reader.outlet.open) reader.outlet.push(this.#frame(room, signal, reader), 1)
+      else this.#meter.add('signalsDropped', 1, 'slow')
     }
     const leave = await this.#signals.subscribe(roomChannel(room), event => {
       const signal = event as RoomSignal

@@ -13,10 +13,13 @@ const SAYABLE = ['typing', 'read']
 export const signal = (connection: Connection, room: RoomId, frame: Frame): Outcome | Promise<Outcome> => {
   const type = required(frame, 'type')
   if (!SAYABLE.includes(type)) throw fail('BAD_HEADER', `type takes ${SAYABLE.join(' or ')} here`)
-  const { access, config, signals } = connection.around
+  const { access, config, meter, signals } = connection.around
   if (frame.body.length > config.SIGNAL_BYTES) throw fail('FRAME_TOO_LARGE', 'the body of a signal')
   if (!isUtf8(frame.body)) throw fail('BAD_ENCODING', 'the body of a signal')
-  if (!connection.maySignal()) return DONE
+  if (!connection.maySignal()) {
+    meter.add('signalsDropped', 1, 'rate')
+    return DONE
+  }
   const sender = connection.identity.user
   const contentType = frame.headers.get('content-type')
   const body = frame.body.toString('utf8')
@@ -25,11 +28,14 @@ export const signal = (connection: Connection, room: RoomId, frame: Frame): Outc
     signals.say(room, { type, sender, ...(contentType !== undefined && { contentType }), body })
     return DONE
   }
-  const message: NewRecord = { sender, headers: new Map(), body: EMPTY }
   // Who may read a room may say how far they have; the rest is for those who may write there.
-  const { identity } = connection
-  const allowed = type === 'read' ? access.mayRead(identity, room) : access.maySend(identity, room, message)
+  const allowed = type === 'read' ? access.mayRead(connection.identity, room) : mayWrite(connection, room)
   return allowed instanceof Promise ? allowed.then(say) : say(allowed)
+}
+
+const mayWrite = ({ around: { access }, identity }: Connection, room: RoomId): boolean | Promise<boolean> => {
+  const message: NewRecord = { sender: identity.user, headers: new Map(), body: EMPTY }
+  return access.maySend(identity, room, message)
 }
 
 /** SUBSCRIBE to what is fleeting: the signals of a room, or what concerns the user. `key` is what UNSUBSCRIBE ends it by. */
@@ -51,5 +57,6 @@ const listenToRoom = async (connection: Connection, room: RoomId, key: string): 
   const { identity, version, framing, outlet } = connection
   const { access, signals } = connection.around
   if (!(await access.mayRead(identity, room))) throw fail('FORBIDDEN', `to read ${room}`)
-  return signals.subscribe(room, { user: identity.user, version, framing, subscription: key, outlet })
+  const maySend = (): boolean | Promise<boolean> => mayWrite(connection, room)
+  return signals.subscribe(room, { user: identity.user, version, framing, subscription: key, outlet, maySend })
 }

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { openAccess } from '../drivers/open.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
 import { openRedisSignals } from '../drivers/redis/signals.ts'
+import type { Access } from '../ports/access.ts'
 import type { UserEvents } from '../ports/events.ts'
 import type { Attendance } from '../ports/presence.ts'
 import { roomChannel, type RoomSignal, type UserEvent } from '../ports/signals.ts'
@@ -182,6 +183,51 @@ wire(t, '[S-70] what the server says has no sender, and whom it is not for does 
     ],
   )
   t.match((await bob.next('MESSAGE')).headers, { 'message-id': 'x2', 'timestamp': '1' })
+})
+
+wire(t, '[S-70] what is for those inside comes to who may send, not to who may read alone', async (t, transport) => {
+  const signals = memorySignals().port
+  const { port } = openAccess()
+  const answers: Record<string, () => boolean | Promise<boolean>> = {
+    ann: () => true,
+    bob: () => false,
+    cher: () => Promise.resolve(true),
+    dan: () => Promise.reject(new Error('nobody can tell')),
+    eve: async () => {
+      await gate.promise
+      return true
+    },
+  }
+  const gate = Promise.withResolvers<void>()
+  const access: Access = {
+    authenticate: credentials => port.authenticate(credentials),
+    mayRead: () => true,
+    maySend: ({ user }) => answers[user]!(),
+    changes: () => undefined,
+  }
+  const bridge = await startBridge(t, {}, { signals, access })
+  const common = { type: 'presence', time: 1, contentType: 'application/json', body: '{}' }
+  const heard: Record<string, (string | undefined)[]> = {}
+  const probes = new Map<string, Probe>()
+  for (const user of Object.keys(answers)) {
+    const probe = await connect(t, transport, bridge, user)
+    await listen(probe, '/signal/a')
+    probes.set(user, probe)
+  }
+  signals.publish(roomChannel('a'), { ...common, id: 'inside', inside: true })
+  signals.publish(roomChannel('a'), { ...common, id: 'all' })
+  for (const [user, probe] of probes) {
+    await probe.when(() => probe.frames.some(({ headers }) => headers['message-id'] === 'all'), 'what all are told')
+    await probe.settled()
+    heard[user] = probe.frames.map(({ headers }) => headers['message-id']).toSorted()
+  }
+  const both = ['all', 'inside']
+  t.same(heard, { ann: both, bob: ['all'], cher: both, dan: ['all'], eve: ['all'] })
+  const eve = probes.get('eve')!
+  await eve.request('UNSUBSCRIBE', { id: 's' })
+  gate.resolve()
+  await eve.settled()
+  t.equal(eve.frames.length, 1, 'nothing comes to who has left meanwhile')
 })
 
 /** Events that a test makes. */

@@ -78,6 +78,8 @@ export class ComingAndGoing {
         time: Date.now(),
         contentType: 'application/json',
         body: JSON.stringify(bodies.get(user)),
+        // Whoever reads a public room sees its members' messages, not when they are there.
+        inside: true,
         ...(except.length > 0 && { except }),
       })
     }

@@ -149,7 +149,7 @@ await testDatabases(t, async (t, { db }) => {
     comingAndGoing.tell(await presence.touch([clientOf(ann), clientOf(cher)]))
     const said = await until(2)
     const anns = said.find(({ body }) => body.includes(ann))
-    t.match(anns, { type: 'presence', contentType: 'application/json', except: [bob] })
+    t.match(anns, { type: 'presence', contentType: 'application/json', inside: true, except: [bob] })
     t.match(JSON.parse(anns!.body), { user: ann, online: true })
     t.notOk(anns?.sender)
     t.notOk(said.find(({ body }) => body.includes(cher))?.except)

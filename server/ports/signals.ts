@@ -32,6 +32,8 @@ export type RoomSignal = {
   readonly body: string
   /** Users who are not told. */
   readonly except?: readonly string[]
+  /** Those alone are told who may send to the room: not whoever may read it. */
+  readonly inside?: true
 }
 
 /** What concerns a user, told to each of their connections that subscribed to `/user/queue/events`. */
