@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
+import { until } from '../testkit/node.ts'
 import {
   call,
   makeRoom,
@@ -10,6 +14,7 @@ import {
   sharedServices,
   system,
   to,
+  type Json,
   type Person,
 } from '../testkit/product.ts'
 import { Probe, transports, type TransportName } from '../testkit/probe.ts'
@@ -58,7 +63,8 @@ for (const transport of transports) {
       await guest.request('UNSUBSCRIBE', { id: room })
       await refused(t, guest, room)
     }
-    t.same(await system(host), { event: 'left', user: bob.id })
+    // That they had joined it may have been said after it was subscribed to.
+    t.same(await system(host, 'left'), { event: 'left', user: bob.id })
   })
 
   void t.test(`[S-72] a ban ends reading a public room on three nodes, and coming back (${transport})`, async t => {
@@ -167,4 +173,114 @@ void t.test('an account that is deleted ends all that is theirs on three nodes, 
   t.match(await bob.does(one, 'GET', `/rooms/${room}`), { role: 'owner', memberCount: 1 })
   const signIn = { name: cat.name, password: PASSWORD, keep: 'body' }
   t.match(await call(two, 'POST', '/api/session', { body: signIn }), { status: 401, body: { code: 'BAD_CREDENTIALS' } })
+})
+
+for (const transport of transports) {
+  void t.test(`[S-72] [S-73] who leaves by one device has left on all, signals too (${transport})`, async t => {
+    const [room, stays] = [await makeRoom(one, ann, 'private', [bob]), await makeRoom(one, ann, 'private', [bob])]
+    const host = await listen(t, transport, one, ann, [])
+    const guests = await everywhere(t, transport, bob, [stays])
+    for (const guest of guests) {
+      await guest.request('SUBSCRIBE', { id: 'acked', ack: 'client-individual', ...to(room) })
+      for (const each of [room, stays]) {
+        await guest.request('SUBSCRIBE', { id: `signals of ${each}`, destination: `/signal/${each}` })
+      }
+    }
+    await host.request('SEND', to(room), 'before')
+    const acks: string[] = []
+    for (const guest of guests) acks.push((await guest.take(({ headers }) => 'ack' in headers, 'it')).headers['ack']!)
+    await bob.does(two, 'DELETE', `/rooms/${room}/membership`)
+    t.same(await Promise.all(guests.map(removal)), [room, room, room])
+    // What one node says of rooms comes in its order.
+    for (const each of [room, stays]) await host.request('SEND', { destination: `/signal/${each}`, type: 'typing' })
+    for (const [i, guest] of guests.entries()) {
+      const typing = await guest.take(({ headers }) => headers['type'] === 'typing', 'typing')
+      t.equal(typing.headers['destination'], `/signal/${stays}`)
+      await guest.request('ACK', { id: acks[i]! })
+      for (const id of ['acked', `signals of ${room}`]) await guest.request('UNSUBSCRIBE', { id })
+      await refused(t, guest, room)
+    }
+  })
+}
+
+void t.test('a role that is taken away takes what it allowed, on three nodes', async t => {
+  const [room, other] = [await makeRoom(one, ann, 'private', [bob]), await makeRoom(one, ann, 'private', [bob])]
+  const rename = (node: FleetNode) => bob.tries(node, 'PATCH', `/rooms/${room}`, { name: 'of bob' })
+  const roleOf = (role: string) => ann.does(two, 'PUT', `/rooms/${room}/members/${bob.id}/role`, { role })
+  await roleOf('admin')
+  const host = await listen(t, 'websocket', three, ann, [])
+  const theirs = async (): Promise<Record<string, string>> => {
+    const { headers } = await host.request('SEND', to(room), 'of ann')
+    return { ...to(room), type: 'delete', ref: headers['message-id']! }
+  }
+  const admins = await everywhere(t, 'tcp', bob, [other])
+  for (const probe of admins) await probe.request('SEND', await theirs())
+  for (const node of nodes) t.equal((await rename(node)).status, 200)
+  await roleOf('member')
+  // They are not told. But nodes hear of what ends in its order, and this is later.
+  await ann.does(two, 'DELETE', `/rooms/${other}/members/${bob.id}`)
+  t.same(await Promise.all(admins.map(removal)), [other, other, other])
+  for (const probe of admins) {
+    await probe.request('SEND', to(room), 'still a member')
+    probe.send('SEND', { ...(await theirs()), receipt: 'no' })
+    t.match((await probe.error()).headers, { 'code': 'FORBIDDEN', 'receipt-id': 'no' })
+  }
+  for (const node of nodes) t.match(await rename(node), { status: 403, body: { code: 'FORBIDDEN' } })
+})
+
+/** What admins may do beside reading: each with what it is asked with. */
+const adminActs = (ids: { user: string; room: string; connection: string }): Record<string, [string, object?]> => ({
+  'DELETE /api/admin/connections/{id}': [`/admin/connections/${ids.connection}`],
+  'POST /api/admin/announcements': ['/admin/announcements', { text: 'at noon' }],
+  'DELETE /api/admin/rooms/{id}': [`/admin/rooms/${ids.room}`],
+  'DELETE /api/admin/users/{id}': [`/admin/users/${ids.user}`],
+})
+
+/** Makes somebody an admin, as whoever runs the nodes does. */
+const promote = async ({ name }: Person): Promise<void> => {
+  const script = join(import.meta.dirname, '../../scripts/admin.ts')
+  await promisify(execFile)(process.execPath, [script], { env: { ...process.env, ...env, NAME: name } })
+}
+
+void t.test('[S-71] what an admin does is done on three nodes, and each act is written down', async t => {
+  const [root, cat, fay] = [await person(one, 'root'), await person(two, 'cat'), await person(two, 'fay')]
+  await promote(root)
+  const [room, theirs] = [await makeRoom(one, ann, 'private', [bob]), await makeRoom(two, cat, 'private', [bob])]
+  const bobs = await everywhere(t, 'tcp', bob, [room, theirs])
+  const cats = await everywhere(t, 'websocket', cat, [theirs])
+  const ending = await listen(t, 'tcp', three, fay, [])
+  let listed: Json | undefined
+  await until(async () => {
+    const { items } = await root.does(two, 'GET', '/admin/connections?limit=100')
+    listed = (items as Json[]).find(({ user }) => user === fay.id)
+    return listed !== undefined
+  })
+  const connection = String(listed?.['id'])
+  const acts = adminActs({ user: cat.id, room, connection })
+  const { paths } = (await call(two, 'GET', '/docs/json')).body as { paths: Record<string, object> }
+  const documented = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
+  )
+  t.same(
+    documented.filter(route => route.includes('/admin/') && !route.startsWith('GET')).toSorted(),
+    Object.keys(acts).toSorted(),
+    'there is nothing else that they may do',
+  )
+  for (const [route, [path, body]] of Object.entries(acts)) await root.does(two, route.split(' ')[0]!, path, body)
+
+  t.match((await ending.error()).headers, { code: 'ENDED_BY_ADMIN' })
+  for (const probe of [...bobs, ...cats]) {
+    const told = await probe.take(({ headers }) => headers['type'] === 'announcement', 'announcement')
+    t.equal(told.body.toString(), '{"text":"at noon"}')
+  }
+  for (const probe of cats) t.match((await probe.error()).headers, { code: 'SESSION_ENDED' })
+  t.same(await Promise.all(bobs.map(removal)), [room, room, room])
+  const audit = (await root.does(three, 'GET', '/admin/audit?limit=4'))['items'] as Json[]
+  const common = { actor: root.id, address: /127\.0\.0\.1/, at: Number }
+  t.match(audit.toReversed(), [
+    { ...common, act: 'disconnect', detail: { connection } },
+    { ...common, act: 'announce', detail: { text: 'at noon' } },
+    { ...common, act: 'delete room', room },
+    { ...common, act: 'delete user', user: cat.id },
+  ])
 })

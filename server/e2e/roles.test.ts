@@ -62,10 +62,11 @@ void t.test('without the product those connected chat on; when it is back nothin
   t.same(await said(late, 'still here'), ['together', 'without it', 'still here'], 'whoever has a token comes in')
 
   const second = await startProduct()
-  for (const probe of [atAnns, atBobs, late]) t.same(await system(probe), { event: 'renamed', name: 'renamed' })
+  for (const probe of [atAnns, atBobs, late])
+    t.same(await system(probe, 'renamed'), { event: 'renamed', name: 'renamed' })
   t.match(await bob.does(second, 'GET', `/rooms/${room}`), { name: 'renamed' })
   await ann.does(second, 'DELETE', `/rooms/${room}/members/${bob.id}`)
-  t.same(await system(atAnns), { event: 'left', user: bob.id })
+  t.same(await system(atAnns, 'left'), { event: 'left', user: bob.id })
   t.equal(await removal(atBobs), room)
   atBobs.send('SEND', { ...to(room), receipt: 'no' })
   t.match((await atBobs.error()).headers, { 'code': 'FORBIDDEN', 'receipt-id': 'no' })

@@ -148,8 +148,11 @@ export const removal = async (probe: Probe): Promise<unknown> => {
   return (JSON.parse(told.body.toString()) as { room: string }).room
 }
 
-/** What a room's log says of the room, as the next such record has it. */
-export const system = async (probe: Probe): Promise<Json> => {
-  const told = await probe.take(({ headers }) => headers['type'] === 'system', 'a system record')
-  return JSON.parse(told.body.toString()) as Json
+/** What a room's log says of the room, as the next such record has it; with `event`: the next that says that. */
+export const system = async (probe: Probe, event?: string): Promise<Json> => {
+  for (;;) {
+    const told = await probe.take(({ headers }) => headers['type'] === 'system', 'a system record')
+    const said = JSON.parse(told.body.toString()) as Json
+    if (event === undefined || said['event'] === event) return said
+  }
 }
