@@ -10,21 +10,15 @@ import { selfSigned } from '../testkit/certificate.ts'
 import { FleetNode } from '../testkit/fleet.ts'
 import { freePort, inMs, scratch } from '../testkit/node.ts'
 import { Probe, wire, type Target, type TransportName } from '../testkit/probe.ts'
+import { Secrets } from '../testkit/secrets.ts'
 
 t.setTimeout(180_000)
 
-/** Every one is found whatever is printed of it: a secret, half of one, or one in another form. */
-const secrets = new Map<string, string>()
-const secret = (name: string, value = `secret-${name}-${crypto.randomUUID()}`): string => {
-  secrets.set(name, value)
-  return value
-}
+const secrets = new Secrets()
+const secret = (name: string, value?: string): string => secrets.add(name, value)
 const JWT_SECRET = secret('JWT_SECRET')
-const signed = async (name: string, claims: JWTPayload, by = JWT_SECRET): Promise<string> => {
-  const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(by))
-  for (const [i, part] of token.split('.').slice(1).entries()) secret(`${name} ${i}`, part)
-  return token
-}
+const signed = async (name: string, claims: JWTPayload, by = JWT_SECRET): Promise<string> =>
+  secrets.addToken(name, await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(by)))
 const tokens = {
   good: await signed('a good token', { sub: 'ann', exp: inMs(600_000) }),
   expired: await signed('an expired token', { sub: 'ann', exp: inMs(-1000) }),
@@ -119,12 +113,6 @@ const visitHttp = async ({ port }: Target, scheme: string): Promise<void> => {
   }
 }
 
-/** The lines that say something of a secret, with which. */
-const leaks = (lines: readonly string[]): string[] =>
-  lines.flatMap(line =>
-    Array.from(secrets, ([name, value]) => (line.includes(value) ? `${name}: ${line.slice(0, 500)}` : [])).flat(),
-  )
-
 const secure = await startSecureKafka({ folder: join(await scratch(t), 'kafka') })
 t.teardown(() => secure.kafka.stop())
 const folder = await scratch(t)
@@ -191,13 +179,13 @@ for (const [what, env] of Object.entries(nodes)) {
       'JWT_SECRET' in given,
       'good tokens are let in',
     )
-    t.same(leaks(node.lines), [])
+    t.same(secrets.leaks(node.lines), [])
   })
 }
 
 void t.test('nothing that a node answered has a secret in it', async t => {
   t.ok(heard.some(line => line.includes('hoofbeat_connections')) && heard.some(line => line.startsWith('code:')))
-  t.same(leaks(heard), [])
+  t.same(secrets.leaks(heard), [])
 })
 
 void t.test('a start that cannot be says nothing of secrets; every key that holds one is known here', async t => {
@@ -214,7 +202,7 @@ void t.test('a start that cannot be says nothing of secrets; every key that hold
   for (const [key, value] of Object.entries(wrong)) {
     const { message } = t.throws(() => readConfig({ ACCESS: 'token', JWT_SECRET, [key]: value })) as Error
     t.match(message, key)
-    t.same(leaks([message]), [])
+    t.same(secrets.leaks([message]), [])
   }
   const marked = Object.entries<{ secret?: true }>(keys).filter(([, key]) => key.secret)
   t.ok(marked.length >= 4)
