@@ -4,8 +4,14 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { keys } from '../server/config.ts'
 
 export const root: string = join(import.meta.dirname, '..')
+
+/** For the environment of nodes that get all they need: what whoever runs a script has configured is none of their business. */
+export const unconfigured: Readonly<Record<string, undefined>> = Object.fromEntries(
+  Object.keys(keys).map(key => [key, undefined]),
+)
 
 /**
  * The arguments for Node.js that run a node. A crowd that connects lets the young generation of the heap grow to over 100 MiB,

@@ -3,9 +3,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
-import { keys } from '../server/config.ts'
 import { checkCoverage } from './checks/coverage.ts'
-import { capture, ended, isEnding, launch, root, runScript, ScriptError } from './launch.ts'
+import { capture, ended, isEnding, launch, root, runScript, ScriptError, unconfigured } from './launch.ts'
 import { endLeftovers } from './leftovers.ts'
 import { installPackages } from './packages.ts'
 import { buildPage } from './page.ts'
@@ -25,9 +24,6 @@ const buildTap = async (): Promise<void> => {
   const { code, output } = await capture('node_modules/.bin/tap', ['build'])
   if (code !== 0) throw new ScriptError(`${output.trimEnd()}\ntap could not be built.`)
 }
-
-/** A developer's own KAFKA_BROKERS or DATA_DIR is none of the tests' business: they set what they need. */
-const unconfigured = Object.fromEntries(Object.keys(keys).map(key => [key, undefined]))
 
 const runTap = async (env: Record<string, string>): Promise<TapReport> => {
   await rm(join(root, COVERAGE), { force: true })

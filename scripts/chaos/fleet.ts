@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeQuorumV2 } from '@platformatic/kafka'
 import { leaderOf, linked } from '../../kafka/testkit/wire.ts'
-import { keys } from '../../server/config.ts'
+import { unconfigured } from '../launch.ts'
 import { freePort } from '../services/process.ts'
 import { startRedis } from '../services/redis.ts'
 import type { LocalRedis } from '../services/redis.ts'
@@ -17,9 +17,9 @@ import { JWT_SECRET } from './session.ts'
 const BROKERS = [1, 2, 3]
 const METADATA = { topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }
 
-/** The environment of every node of a run: nothing of whoever runs it, and small bounds, so that they are met. */
+/** The environment of every node of a run, with small bounds, so that they are met. */
 export const nodeEnvironment: Readonly<Record<string, string | undefined>> = {
-  ...Object.fromEntries(Object.keys(keys).map(key => [key, undefined])),
+  ...unconfigured,
   HOST: '127.0.0.1',
   ACCESS: 'token',
   JWT_SECRET,

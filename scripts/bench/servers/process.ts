@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
-import { keys } from '../../../server/config.ts'
-import { end, ended, launch, ScriptError } from '../../launch.ts'
+import { end, ended, launch, ScriptError, unconfigured } from '../../launch.ts'
 
 const CORES = availableParallelism()
 const TASKSET = '/usr/bin/taskset'
@@ -10,8 +9,6 @@ const TASKSET = '/usr/bin/taskset'
 export const pinned = CORES > 1 && existsSync(TASKSET)
 
 const START_MS = 30_000
-/** A developer's own configuration is none of the benchmarks' business. */
-const unconfigured = Object.fromEntries(Object.keys(keys).map(key => [key, undefined]))
 
 /** `server`: the first core, alone. `load`: all others. */
 export type Place = 'server' | 'load'
