@@ -88,7 +88,7 @@ export class Node {
         isErased: access.erased && (user => access.erased!(user)),
       }),
       rooms,
-      signals: new RoomSignals(options.signals),
+      signals: new RoomSignals(options.signals, meter),
       events: options.events,
       attendance: options.attendance,
       quotas: new Quotas(config, meter),

@@ -6,7 +6,7 @@ import type { Access } from '../ports/access.ts'
 import type { UserEvents } from '../ports/events.ts'
 import type { Attendance } from '../ports/presence.ts'
 import { roomChannel, type RoomSignal, type UserEvent } from '../ports/signals.ts'
-import { startBridge, startNode, until } from '../testkit/node.ts'
+import { figures, startBridge, startNode, until } from '../testkit/node.ts'
 import { redisUrl } from '../testkit/services.ts'
 import { Probe, wire, type Target, type TransportName } from '../testkit/probe.ts'
 
@@ -126,6 +126,7 @@ wire(t, '[S-68] SIGNALS_PER_SECOND: at the limit, and one past it', async (t, tr
   for (let n = 1; n <= 4; n++) t.equal((await ann.next('RECEIPT')).headers['receipt-id'], String(n))
   await bob.request('SEND', { destination, type: 'typing' }, 'end')
   t.same(await bob.bodiesUntil('end'), ['1', '2', '3', 'end'], 'the others are not held back')
+  t.equal((await figures(bridge)).get('hoofbeat_signals_dropped_total{reason="rate"}'), 1)
 })
 
 wire(t, '[S-66] [S-68] a client that does not keep up goes without it', async (t, transport) => {
@@ -146,6 +147,7 @@ wire(t, '[S-66] [S-68] a client that does not keep up goes without it', async (t
     [],
     'none of it waited',
   )
+  t.equal((await figures(bridge)).get('hoofbeat_signals_dropped_total{reason="slow"}'), 100)
   await ann.request('SEND', { destination: signal, type: 'typing' }, 'again')
   t.equal((await bob.next('MESSAGE')).body.toString(), 'again')
 })

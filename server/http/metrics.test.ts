@@ -79,6 +79,7 @@ void t.test('frames by command, errors by code, and no label that a client made 
   meter.add('framesOut', 1, 'toString')
   meter.add('errors', 1, 'LOG_UNAVAILABLE')
   meter.add('errors', 1, '__proto__')
+  meter.add('signalsDropped', 2, 'slow')
   meter.add('deliveries', 7, 'x')
   const samples = await scrape()
   t.equal(samples.get('hoofbeat_frames_in_total{command="SEND"}'), 1)
@@ -91,6 +92,8 @@ void t.test('frames by command, errors by code, and no label that a client made 
     t.equal(samples.get(`hoofbeat_errors_total{code="${code}"}`), code === 'LOG_UNAVAILABLE' ? 1 : 0)
   }
   t.equal(samples.get('hoofbeat_errors_total{code="other"}'), 1)
+  t.equal(samples.get('hoofbeat_signals_dropped_total{reason="slow"}'), 2)
+  t.equal(samples.get('hoofbeat_signals_dropped_total{reason="rate"}'), 0)
   t.equal(samples.get('hoofbeat_deliveries_total'), 7)
   t.same(series(samples), before, 'no new series')
 })

@@ -47,6 +47,11 @@ const counters: Record<Counter, CounterSpec> = {
   bytesOut: { name: 'bytes_out_total', help: 'Bytes written to clients' },
   slowSubscribers: { name: 'slow_subscribers_total', help: 'Times that a connection fell behind and had to catch up' },
   windowFull: { name: 'window_full_total', help: 'Times that a subscription had its window full' },
+  signalsDropped: {
+    name: 'signals_dropped_total',
+    help: 'Signals and events not told: the sender was over the rate, or a client did not keep up',
+    by: { label: 'reason', values: ['rate', 'slow'] },
+  },
   errors: { name: 'errors_total', help: 'Errors told to clients', by: { label: 'code', values: Object.keys(errors) } },
 }
 

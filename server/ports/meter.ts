@@ -1,4 +1,7 @@
-/** Things that are counted. `label` is a command for frames, a code for errors, what there was too much of for refused. */
+/**
+ * Things that are counted. `label` is a command for frames, a code for errors, what there was too much of for refused, why for
+ * signalsDropped.
+ */
 export type Counter =
   | 'connections'
   | 'refused'
@@ -8,6 +11,7 @@ export type Counter =
   | 'bytesOut'
   | 'slowSubscribers'
   | 'windowFull'
+  | 'signalsDropped'
   | 'errors'
 /** Things that are timed, in seconds: from `append` to durable; from the log's time of a record to its fan-out. */
 export type Timing = 'append' | 'logLag'
