@@ -52,18 +52,22 @@ export class Product {
 
   /** What is told may change what is shown. */
   #heard(event: ChatEvent): void {
-    if (event.is === 'online') this.changes.everything()
-    else if (event.is === 'system') this.changes.happened('rooms', `room ${event.room}`)
+    if (event.is === 'system') this.changes.happened('rooms', `room ${event.room}`)
+    if (event.is !== 'event') return
+    // The first on the user's own queue: from here on nothing is missed, and anything before it may have been.
+    if (event.type === 'presence' && partOf(event.body, 'known') !== undefined) this.changes.everything()
     else this.changes.happened(...topicsOf(event))
   }
 }
 
+const partOf = (body: unknown, name: string): unknown =>
+  typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined
+
 const topicsOf = ({ type, body }: ChatEvent & { is: 'event' }): readonly Topic[] => {
-  const room = typeof body === 'object' && body !== null && 'room' in body ? String(body.room) : undefined
-  const ofRoom = room === undefined ? [] : [`room ${room}` as const]
   if (type === 'friendship' || type === 'block') return ['friends']
   if (type === 'notification') return ['notifications']
-  if (type === 'invitation') return ['invitations', 'rooms', ...ofRoom]
-  if (type === 'removed') return ['rooms', ...ofRoom]
-  return []
+  const room = partOf(body, 'room')
+  // Whatever is told of a room may have changed which rooms one has.
+  const ofRoom = typeof room === 'string' ? (['rooms', `room ${room}`] as const) : []
+  return type === 'invitation' ? ['invitations', ...ofRoom] : ofRoom
 }

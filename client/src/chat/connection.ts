@@ -191,6 +191,7 @@ const toMessage = ({ headers, body }: IMessage): Message => ({
   body,
   ...(headers['content-type'] ? { contentType: headers['content-type'] } : {}),
   ...(headers['type'] ? { type: headers['type'] } : {}),
+  ...(headers['erased'] === 'true' ? { erased: true } : {}),
 })
 
 const fromError = ({ headers, body }: IFrame, unanswered: ReadonlyMap<string, Cause>): Partial<End> => {

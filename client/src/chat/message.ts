@@ -18,6 +18,8 @@ export interface Message {
   readonly type?: string
   /** The key of an own message that was sent from here: the same from pending to delivered. */
   readonly key?: string
+  /** It cannot be read any more: its sender's account is gone. */
+  readonly erased?: true
   /** Messages before this one can no longer be had. */
   readonly gap?: true
 }

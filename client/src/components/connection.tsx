@@ -25,13 +25,15 @@ export const ConnectionMark = ({ state }: ConnectionMarkProps) => {
 interface ConnectionBannerProps {
   readonly state: ConnectionState
   readonly onRetry: () => void
+  /** What is said where the server gave no reason. */
+  readonly otherwise?: string
 }
 
 /** While there is no connection: what happens next, and a way to make it happen now. */
-export const ConnectionBanner = ({ state, onRetry }: ConnectionBannerProps) => {
+export const ConnectionBanner = ({ state, onRetry, otherwise = text.unsentKept }: ConnectionBannerProps) => {
   const tried = state.is === 'waiting' || (state.is === 'connecting' && state.attempt > 0)
   if (!tried) return null
-  const why = explain((state.is === 'waiting' && state.problem?.code) || '', text.unsentKept)
+  const why = explain((state.is === 'waiting' && state.problem?.code) || '', otherwise)
   return (
     <div className="banner">
       <p>

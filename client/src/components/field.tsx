@@ -13,6 +13,8 @@ interface FieldProps {
   readonly name?: boolean
   /** Takes the focus when it appears. */
   readonly focus?: boolean
+  /** How long the value may become, as JavaScript counts. */
+  readonly most?: number
 }
 
 /** A line of input with its label, its hint and what is wrong with it. */
@@ -35,6 +37,7 @@ export const Field = ({ label, hint, wrong, value, onChange, autoComplete = 'off
         autoComplete={autoComplete}
         autoCapitalize={is.name ? 'none' : undefined}
         spellCheck={false}
+        maxLength={is.most}
         aria-invalid={wrong !== undefined}
         aria-describedby={`${id}-hint`}
       />

@@ -47,6 +47,7 @@ export const MessageRow = memo(({ chat, said, own, first, last, waiting, onGrow 
 
 const Body = ({ said, onGrow }: { readonly said: Said; readonly onGrow: () => void }) => {
   const [whole, setWhole] = useState(false)
+  if (!isOutgoing(said) && said.erased) return <p className="said not-text">{text.erased}</p>
   if (!isOutgoing(said) && said.contentType && !/^(text\/|application\/json)/i.test(said.contentType)) {
     return <p className="said not-text">{text.binary(said.contentType)}</p>
   }

@@ -12,7 +12,7 @@ export const Page = () => {
   }, [])
   useEffect(look, [look])
   if (access === undefined) return <p className="sr-only">{text.loading}</p>
-  if (access === 'away') return <Away code="UNREACHABLE" onRetry={look} />
+  if (access === 'away') return <Away code="UNREACHABLE" onRetry={look} byItself />
   return <Safe>{access === 'accounts' ? <ProductApp /> : <App />}</Safe>
 }
 

@@ -23,6 +23,8 @@ interface RoomPaneProps {
   readonly title?: string
   /** What stands before the title; absent: `#`. */
   readonly mark?: ReactNode
+  /** What is said of the room, below its title. */
+  readonly about?: string | undefined
   /** What can be done with the room; absent: its link can be copied. */
   readonly tools?: ReactNode
   /** What stands between the messages and the place to write. */
@@ -62,9 +64,16 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu, title = room, .
       <header className="bar">
         {menu}
         {more.mark}
-        <h1 className={more.mark ? 'room-title' : 'room-title hash'} title={title}>
-          {title}
-        </h1>
+        <div className="titles">
+          <h1 className={more.mark ? 'room-title' : 'room-title hash'} title={title} tabIndex={-1}>
+            {title}
+          </h1>
+          {more.about && (
+            <p className="room-about" title={more.about}>
+              {more.about}
+            </p>
+          )}
+        </div>
         <ConnectionMark state={state} />
         {more.tools ?? <CopyLink />}
       </header>

@@ -57,7 +57,7 @@ const closeUp = (rows: Row[]): void => {
   if (before?.kind === 'message') rows[rows.length - 2] = { ...before, last: false }
 }
 
-const isMessage = ({ type }: Message): boolean => type === undefined || type === 'message'
+export const isMessage = ({ type }: Message): boolean => type === undefined || type === 'message'
 const isSystem = (said: Said): said is Message => !isOutgoing(said) && said.type === 'system'
 /** What changes earlier messages is no line of its own. */
 const isShown = (message: Message): boolean => isMessage(message) || isSystem(message)

@@ -18,11 +18,10 @@ export const useAct = (): Act => {
   const run = (work: () => Promise<unknown>): void => {
     if (busy) return
     setBusy(true)
+    // What went wrong before is not said any more, so that it is heard when it is said again.
+    setProblem(undefined)
     work()
-      .then(
-        () => setProblem(undefined),
-        (error: unknown) => setProblem(problemIn(error)),
-      )
+      .catch((error: unknown) => setProblem(problemIn(error)))
       .finally(() => setBusy(false))
   }
   return { busy, problem, run }

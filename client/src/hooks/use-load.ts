@@ -38,9 +38,9 @@ export const useLoad = <T>(path: string, topics: readonly Topic[]): Loaded<T> =>
   return state.path === path ? state : {}
 }
 
-/** How many entries are asked for at once, and how many at most when a list that has grown is read again. */
+/** How many entries are asked for at once, and how many when a list that has grown is read again. */
 const PAGE = 50
-const MOST = 100
+const AGAIN = 100
 
 export interface List<Item> {
   /** Undefined: not read yet. */
@@ -75,7 +75,17 @@ export const useList = <Item>(path: string | undefined, topics: readonly Topic[]
   useEffect(() => {
     if (path === undefined) return undefined
     const abort = new AbortController()
-    ask({ limit: Math.min(MOST, Math.max(PAGE, known.current)) }, abort.signal).then(
+    // As much as is shown already: what was shown does not vanish because something was added.
+    const read = async (): Promise<Page<Item>> => {
+      const wanted = known.current
+      let page = await ask({ limit: wanted > PAGE ? AGAIN : PAGE }, abort.signal)
+      while (page.next !== undefined && page.items.length < wanted) {
+        const { items, next } = await ask({ limit: AGAIN, cursor: page.next }, abort.signal)
+        page = { items: [...page.items, ...items], ...(next !== undefined && { next }) }
+      }
+      return page
+    }
+    read().then(
       ({ items, next }) => setState({ path, items, next }),
       (error: unknown) => {
         if (abort.signal.aborted) return

@@ -1,16 +1,16 @@
-import { useEffect, useRef } from 'react'
+import { createContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { RoomInfo } from '../api-types.ts'
-import type { RoomId } from '../chat/index.ts'
+import type { Chat, RoomId } from '../chat/index.ts'
+import { isMessage } from '../components/rows.ts'
 import { type List, useList } from './use-load.ts'
 import { useProduct } from './use-product.ts'
-import { useVisible } from './use-visible.ts'
 
-/** How often the list is read again while the reader sees the page, ms: of some new rooms nobody is told. */
-const LOOK_EVERY = 20_000
+/** What useMyRooms has found, for whoever asks below. */
+export const RoomsContext = createContext<readonly RoomInfo[]>([])
 
-/** The rooms that one is a member of. All of them are joined, and so is the one that is being visited. */
+/** The rooms that one is a member of, the one with the newest message first. All of them are joined, and so is the one that is being visited. */
 export const useMyRooms = (visiting: RoomId | undefined): List<RoomInfo> => {
-  const { chat, changes, people } = useProduct()
+  const { chat, people } = useProduct()
   const list = useList<RoomInfo>('/rooms', ['rooms'])
   const { items } = list
   useEffect(() => {
@@ -28,13 +28,22 @@ export const useMyRooms = (visiting: RoomId | undefined): List<RoomInfo> => {
     for (const id of mine) if (chat.room(id)?.problem?.code === 'REMOVED') chat.join(id)
     joined.current = wanted
   }, [chat, items, visiting])
-
-  const visible = useVisible()
-  useEffect(() => {
-    if (!visible) return undefined
-    changes.happened('rooms')
-    const timer = setInterval(() => changes.happened('rooms'), LOOK_EVERY)
-    return () => clearInterval(timer)
-  }, [changes, visible])
-  return list
+  return { ...list, items: useNewestFirst(chat, items) }
 }
+
+/** Messages that have come since the list was read move their rooms up. */
+const useNewestFirst = (chat: Chat, items: readonly RoomInfo[] | undefined): readonly RoomInfo[] | undefined => {
+  const order = useSyncExternalStore(chat.subscribe, () =>
+    (items ?? [])
+      .map(({ id, lastMessageAt }) => ({ id, at: Math.max(lastMessageAt, newestIn(chat, id)) }))
+      .sort((one, other) => other.at - one.at)
+      .map(({ id }) => id)
+      .join(' '),
+  )
+  return useMemo(() => {
+    const places = new Map(order.split(' ').map((id, place) => [id, place]))
+    return items?.toSorted((one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0))
+  }, [items, order])
+}
+
+const newestIn = (chat: Chat, id: RoomId): number => chat.room(id)?.messages.findLast(isMessage)?.time ?? 0

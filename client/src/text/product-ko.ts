@@ -23,6 +23,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   save: '저장',
   saved: '저장했습니다',
   really: what => `${what}: 정말로 할까요?`,
+  triesItself: '페이지가 스스로 다시 시도합니다.',
   lostTitle: '찾을 수 없습니다',
   errorTitle: '잘되지 않았습니다',
   toHome: '홈으로',
@@ -36,6 +37,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   newRoom: '방 만들기',
   yourRooms: '내 방',
   noRoomsYet: '아직 없습니다. 방을 만들거나 공개 방을 둘러보세요.',
+  directRooms: '1:1 대화',
   account: '계정',
 
   findTitle: '사람 찾기',
@@ -72,6 +74,8 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   pickOf: name => `${name}님 추가`,
   unpick: '빼기',
   unpickOf: name => `${name}님 빼기`,
+
+  pickedCount: count => `${count}명 선택함`,
 
   roomName: '방 이름',
   roomNameHint: '80자까지.',
@@ -133,7 +137,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   newLink: '새 링크',
   copy: '복사',
   noLinks: '아직 없습니다.',
-  linkUses: count => `${count}번 사용됨`,
+  linkUses: count => (count === 0 ? '아직 사용되지 않음' : `${count}번 사용됨`),
   'link.open': '사용 가능',
   'link.revoked': '취소됨',
   'link.expired': '만료됨',
@@ -145,9 +149,9 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   news: '소식',
   noNotifications: '아직 없습니다.',
   markAllRead: '모두 읽음으로 표시',
-  'news.invited': name => `${name}님이 방에 초대했습니다`,
-  'news.requested': name => `${name}님이 친구를 신청했습니다`,
-  'news.mentioned': name => `${name}님이 회원님을 언급했습니다`,
+  'news.invited': (name, room) => `${name}님이 ${room || '방'}에 초대했습니다`,
+  'news.requested': (name, _room) => `${name}님이 친구를 신청했습니다`,
+  'news.mentioned': (name, room) => `${name}님이 ${room && `${room}에서 `}회원님을 언급했습니다`,
 
   profile: '프로필',
   signInName: name => `로그인 아이디: ${name}`,
@@ -184,7 +188,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   systemAdmin: (actor, name) => `${actor}님이 ${name}님을 관리자로 지정했습니다`,
   systemMember: (actor, name) => `${actor}님이 ${name}님을 일반 멤버로 변경했습니다`,
 
-  'error.UNREACHABLE': '서버가 응답하지 않습니다. 잠시 뒤 다시 시도하세요.',
+  'error.UNREACHABLE': '서버가 응답하지 않습니다.',
   'error.NOT_FOUND': '이 주소에는 아무것도 없습니다.',
   'error.BAD_REQUEST': '서버가 요청을 이해하지 못했습니다.',
   'error.NO_SUCH_USER': '그런 사람이 없거나 더 이상 없습니다.',
@@ -207,5 +211,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   'error.NO_SUCH_SESSION': '이미 로그아웃된 기기입니다.',
   'error.DATABASE_UNAVAILABLE': '서버가 지금은 처리할 수 없습니다. 다시 시도하세요.',
   'error.PRESENCE_UNAVAILABLE': '지금은 접속 상태를 알 수 없습니다.',
+  'error.NO_NAME': '아이디를 입력하세요.',
+  'error.NO_PASSWORD': '비밀번호를 입력하세요.',
   'error.REMOVED': '더 이상 이 방의 멤버가 아닙니다.',
 }

@@ -1,13 +1,23 @@
-import { type FormEvent, type ReactNode, useState } from 'react'
+import { useState } from 'react'
 import type { Account } from '../../api-types.ts'
-import type { Problem } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { go } from '../../hooks/use-place.ts'
 import { useMe, useProduct } from '../../hooks/use-product.ts'
-import { explain, text } from '../../text/text.ts'
+import { text } from '../../text/text.ts'
 import { Field } from '../field.tsx'
+import {
+  DisplayNameField,
+  NEW_PASSWORD_TOLD,
+  NewPasswordField,
+  PASSWORD_TOLD,
+  PasswordField,
+} from './account-fields.tsx'
 import { ActButton } from './act-button.tsx'
-import { Screen, Section, Trouble } from './screen.tsx'
+import { demand, Form, FormEnd } from './form.tsx'
+import { Screen, Section } from './screen.tsx'
+
+/** What the server takes of a status. */
+const MOST_STATUS = 140
 
 /** One's own account: profile, password, devices, signing out, and its end. */
 export const AccountScreen = () => {
@@ -41,75 +51,53 @@ export const AccountScreen = () => {
   )
 }
 
-interface EndProps {
-  readonly busy: boolean
-  readonly done: string
-  readonly children: ReactNode
-  readonly grave?: boolean
-}
-
-const FormEnd = ({ busy, done, children, grave = false }: EndProps) => (
-  <p className="form-end">
-    <button type="submit" className={grave ? 'quiet danger' : 'primary'} disabled={busy}>
-      {children}
-    </button>
-    <span role="status" className="faint">
-      {done}
-    </span>
-  </p>
-)
-
 const ProfileForm = ({ me }: { readonly me: Account }) => {
   const { api, session, people } = useProduct()
-  const { busy, problem, run } = useAct()
+  const act = useAct()
   const [displayName, setDisplayName] = useState(me.displayName)
   const [statusText, setStatusText] = useState(me.statusText)
   const [saved, setSaved] = useState(false)
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
+  const submit = (): void => {
     setSaved(false)
-    run(async () => {
+    act.run(async () => {
       const account = await api.patch<Account>('/me', { displayName, statusText })
       session.update(account)
       people.put([account])
       setDisplayName(account.displayName)
+      setStatusText(account.statusText)
       setSaved(true)
     })
   }
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <Form problem={act.problem} onSubmit={submit}>
       <p className="faint">{text.signInName(me.name)}</p>
+      <DisplayNameField value={displayName} onChange={setDisplayName} />
       <Field
-        label={text.displayName}
-        hint={text.displayNameHint}
+        label={text.status}
+        hint={text.statusHint}
         wrong={undefined}
-        value={displayName}
-        onChange={setDisplayName}
-        autoComplete="nickname"
+        value={statusText}
+        onChange={setStatusText}
+        most={MOST_STATUS}
       />
-      <Field label={text.status} hint={text.statusHint} wrong={undefined} value={statusText} onChange={setStatusText} />
-      <Trouble problem={problem} />
-      <FormEnd busy={busy} done={saved ? text.saved : ''}>
+      <FormEnd act={act} done={saved ? text.saved : ''}>
         {text.save}
       </FormEnd>
-    </form>
+    </Form>
   )
 }
 
-/** What is wrong with the password that was given to be let do something. */
-const wrongPassword = (problem: Problem | undefined): string | undefined =>
-  problem?.code === 'BAD_CREDENTIALS' ? text.wrongPassword : undefined
-
 const PasswordForm = () => {
   const { api, changes } = useProduct()
-  const { busy, problem, run } = useAct()
+  const act = useAct()
   const [old, setOld] = useState('')
   const [password, setPassword] = useState('')
   const [saved, setSaved] = useState(false)
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
+  const submit = (): void => {
     setSaved(false)
-    run(async () => {
+    act.run(async () => {
+      demand(old, 'NO_PASSWORD')
+      demand(password, 'BAD_PASSWORD')
       await api.put('/me/password', { old, password })
       setOld('')
       setPassword('')
@@ -117,65 +105,36 @@ const PasswordForm = () => {
       changes.happened('devices')
     })
   }
-  const ill = problem?.code === 'BAD_PASSWORD' ? explain('BAD_PASSWORD') : undefined
-  const wrong = wrongPassword(problem)
+  const { problem } = act
   return (
-    <form className="form" onSubmit={submit} noValidate>
-      <Field
-        label={text.oldPassword}
-        hint=""
-        wrong={wrong}
-        value={old}
-        onChange={setOld}
-        autoComplete="current-password"
-        secret
-      />
-      <Field
-        label={text.newPassword}
-        hint={text.newPasswordHint}
-        wrong={ill}
-        value={password}
-        onChange={setPassword}
-        autoComplete="new-password"
-        secret
-      />
-      {wrong === undefined && ill === undefined && <Trouble problem={problem} />}
-      <FormEnd busy={busy || old === '' || password === ''} done={saved ? text.passwordChanged : ''}>
+    <Form problem={problem} onSubmit={submit}>
+      <PasswordField label={text.oldPassword} problem={problem} value={old} onChange={setOld} />
+      <NewPasswordField label={text.newPassword} problem={problem} value={password} onChange={setPassword} />
+      <FormEnd act={act} told={[...PASSWORD_TOLD, ...NEW_PASSWORD_TOLD]} done={saved ? text.passwordChanged : ''}>
         {text.changePassword}
       </FormEnd>
-    </form>
+    </Form>
   )
 }
 
 const DeleteForm = () => {
   const { api, session } = useProduct()
-  const { busy, problem, run } = useAct()
+  const act = useAct()
   const [password, setPassword] = useState('')
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    run(async () => {
+  const submit = (): void =>
+    act.run(async () => {
+      demand(password, 'NO_PASSWORD')
       await api.post('/me/deletion', { password })
       session.left()
       go('#/')
     })
-  }
-  const wrong = wrongPassword(problem)
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <Form problem={act.problem} onSubmit={submit}>
       <p className="faint">{text.deleteAccountHint}</p>
-      <Field
-        label={text.passwordToDelete}
-        hint=""
-        wrong={wrong}
-        value={password}
-        onChange={setPassword}
-        autoComplete="current-password"
-        secret
-      />
-      {wrong === undefined && <Trouble problem={problem} />}
-      <FormEnd busy={busy || password === ''} done="" grave>
+      <PasswordField label={text.passwordToDelete} problem={act.problem} value={password} onChange={setPassword} />
+      <FormEnd act={act} told={PASSWORD_TOLD} grave>
         {text.deleteForEver}
       </FormEnd>
-    </form>
+    </Form>
   )
 }

@@ -1,6 +1,11 @@
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useAct } from '../../hooks/use-act.ts'
 import { explain, text } from '../../text/text.ts'
+
+/** What was just pressed is gone: whoever goes on by keyboard does so from the beginning of the page. */
+const focusSomewhere = (): void => {
+  if (document.activeElement === document.body) document.querySelector<HTMLElement>('main h1')?.focus()
+}
 
 interface ActButtonProps {
   readonly children: ReactNode
@@ -18,6 +23,12 @@ export const ActButton = ({ children, act, label, strong = false, grave = false 
   const [sure, setSure] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
   const asked = useRef(false)
+  useLayoutEffect(
+    () => () => {
+      if (button.current !== null && button.current === document.activeElement) queueMicrotask(focusSomewhere)
+    },
+    [],
+  )
   useEffect(() => {
     // The question stands where the button was, and the button where the question was.
     if (sure || asked.current) button.current?.focus()
@@ -48,9 +59,9 @@ export const ActButton = ({ children, act, label, strong = false, grave = false 
       <button
         ref={button}
         type="button"
-        className={strong ? 'primary small' : grave ? 'quiet danger' : 'quiet'}
+        className={strong ? 'primary small' : 'quiet'}
         onClick={() => (grave ? setSure(true) : run(act))}
-        disabled={busy}
+        aria-disabled={busy}
         aria-label={label}
       >
         {children}

@@ -1,11 +1,20 @@
-import { type FormEvent, type ReactNode, useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import type { Problem } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { go, placeIn, useFragment } from '../../hooks/use-place.ts'
 import type { Session } from '../../session.ts'
 import { explain, text } from '../../text/text.ts'
-import { Field } from '../field.tsx'
 import { Logo } from '../icons.tsx'
+import {
+  DisplayNameField,
+  NAME_TOLD,
+  NameField,
+  NEW_PASSWORD_TOLD,
+  NewPasswordField,
+  PASSWORD_TOLD,
+  PasswordField,
+} from './account-fields.tsx'
+import { demand, Form, FormEnd } from './form.tsx'
 
 interface DoorProps {
   readonly session: Session
@@ -18,7 +27,8 @@ export const Door = ({ session, problem }: DoorProps) => {
   const fragment = useFragment()
   const place = placeIn(fragment)
   // Whoever followed a link goes on to where it leads.
-  const [wanted] = useState(() => (['home', 'sign-in', 'sign-up'].includes(place.is) ? '#/' : fragment))
+  const [wanted, want] = useState('#/')
+  if (place.is !== 'sign-in' && place.is !== 'sign-up' && fragment !== wanted) want(fragment)
   const said = problem && <p className="notice">{explain(problem.code)}</p>
   if (place.is === 'sign-up') {
     return (
@@ -68,109 +78,56 @@ interface FormProps {
 }
 
 const SignIn = ({ session, wanted }: FormProps) => {
-  const { busy, problem, run } = useAct()
+  const act = useAct()
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    run(async () => {
+  const submit = (): void =>
+    act.run(async () => {
+      demand(name, 'NO_NAME')
+      demand(password, 'NO_PASSWORD')
       await session.signIn(name, password)
       go(wanted)
     })
-  }
+  const { problem } = act
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <Form problem={problem} onSubmit={submit}>
       <h2>{text.signIn}</h2>
-      {problem && (
-        <p className="problem" role="alert">
-          {problem.code === 'BAD_CREDENTIALS' ? text.wrongSignIn : explain(problem.code)}
-        </p>
-      )}
-      <Field
-        label={text.name}
-        hint=""
-        wrong={undefined}
-        value={name}
-        onChange={setName}
-        autoComplete="username"
-        name
-        focus
-      />
-      <Field
-        label={text.password}
-        hint=""
-        wrong={undefined}
-        value={password}
-        onChange={setPassword}
-        autoComplete="current-password"
-        secret
-      />
-      <button type="submit" className="primary" disabled={busy || name === '' || password === ''}>
+      <NameField problem={problem} value={name} onChange={setName} />
+      <PasswordField problem={problem} refused={text.wrongSignIn} value={password} onChange={setPassword} />
+      <FormEnd act={act} told={[...NAME_TOLD, ...PASSWORD_TOLD]}>
         {text.signIn}
-      </button>
+      </FormEnd>
       <a className="quiet link" href="#/sign-up">
         {text.noAccount}
       </a>
-    </form>
+    </Form>
   )
 }
 
 const SignUp = ({ session, wanted }: FormProps) => {
-  const { busy, problem, run } = useAct()
+  const act = useAct()
   const [name, setName] = useState('')
   const [displayName, setDisplayName] = useState('')
   const [password, setPassword] = useState('')
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
-    run(async () => {
+  const submit = (): void =>
+    act.run(async () => {
+      demand(name, 'NO_NAME')
       await session.signUp(name, password, displayName)
       go(wanted)
     })
-  }
-  const of = (...codes: readonly string[]): string | undefined =>
-    problem && codes.includes(problem.code) ? explain(problem.code) : undefined
-  const wrong = { name: of('BAD_NAME', 'NAME_TAKEN'), password: of('BAD_PASSWORD') }
+  const { problem } = act
   return (
-    <form className="form" onSubmit={submit} noValidate>
+    <Form problem={problem} onSubmit={submit}>
       <h2>{text.signUp}</h2>
-      {problem && !wrong.name && !wrong.password && (
-        <p className="problem" role="alert">
-          {explain(problem.code)}
-        </p>
-      )}
-      <Field
-        label={text.name}
-        hint={text.newNameHint}
-        wrong={wrong.name}
-        value={name}
-        onChange={setName}
-        autoComplete="username"
-        name
-        focus
-      />
-      <Field
-        label={text.displayName}
-        hint={text.displayNameHint}
-        wrong={undefined}
-        value={displayName}
-        onChange={setDisplayName}
-        autoComplete="nickname"
-      />
-      <Field
-        label={text.password}
-        hint={text.newPasswordHint}
-        wrong={wrong.password}
-        value={password}
-        onChange={setPassword}
-        autoComplete="new-password"
-        secret
-      />
-      <button type="submit" className="primary" disabled={busy || name === '' || password === ''}>
+      <NameField fresh problem={problem} value={name} onChange={setName} />
+      <NewPasswordField problem={problem} value={password} onChange={setPassword} />
+      <DisplayNameField value={displayName} onChange={setDisplayName} />
+      <FormEnd act={act} told={[...NAME_TOLD, ...NEW_PASSWORD_TOLD]}>
         {text.signUp}
-      </button>
+      </FormEnd>
       <a className="quiet link" href="#/sign-in">
         {text.haveAccount}
       </a>
-    </form>
+    </Form>
   )
 }

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import type { Invitation, InvitationLink, Person, RoomInfo } from '../../api-types.ts'
+import type { Invitation, InvitationLink, Member, Person, RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { useList, useLoad } from '../../hooks/use-load.ts'
@@ -36,6 +36,7 @@ const InviteForm = ({ id }: { readonly id: RoomId }) => {
   const { busy, problem, run } = useAct()
   const [picked, setPicked] = useState<readonly Person[]>([])
   const [sent, setSent] = useState(false)
+  const { items: members } = useList<Member>(`/rooms/${id}/members`, [`room ${id}`])
   const send = (): void =>
     run(async () => {
       await api.create(`/rooms/${id}/invitations`, { users: picked.map(person => person.id) })
@@ -45,10 +46,10 @@ const InviteForm = ({ id }: { readonly id: RoomId }) => {
     })
   return (
     <>
-      <PickPeople picked={picked} onPick={setPicked} />
+      <PickPeople picked={picked} onPick={setPicked} members={new Set(members?.map(({ person }) => person.id))} />
       <Trouble problem={problem} />
       <p className="form-end">
-        <button type="button" className="primary" onClick={send} disabled={busy || picked.length === 0}>
+        <button type="button" className="primary" onClick={send} disabled={picked.length === 0} aria-disabled={busy}>
           {text.sendInvitations}
         </button>
         <span role="status" className="faint">
@@ -138,11 +139,7 @@ const MadeLink = ({ address }: { readonly address: string }) => {
   return (
     <p className="made-link">
       <input readOnly value={address} aria-label={text.newLink} onFocus={event => event.target.select()} />
-      {isSecureContext && (
-        <button type="button" className="quiet" onClick={() => void copy()}>
-          {copied ? text.linkCopied : text.copy}
-        </button>
-      )}
+      {isSecureContext && <ActButton act={copy}>{copied ? text.linkCopied : text.copy}</ActButton>}
     </p>
   )
 }

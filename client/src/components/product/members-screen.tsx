@@ -41,27 +41,32 @@ interface MemberRowProps {
 const MemberRow = ({ room, member: { person, role } }: MemberRowProps) => {
   const { user } = useProduct()
   const [open, setOpen] = useState(false)
+  const note = `@${person.name} · ${text[`role.${role}`]}`
   const below = room.role !== undefined && rank[room.role] > rank[role] && leads(room)
-  return (
-    <PersonRow person={person} note={`@${person.name} · ${text[`role.${role}`]}`}>
-      {person.id === user ? (
+  if (person.id === user) {
+    return (
+      <PersonRow person={person} note={note}>
         <span className="faint">{text.thatsYou}</span>
-      ) : open ? (
-        <>
-          {below && <LeaderActs room={room} person={person} role={role} />}
-          <AllActs person={person} />
-        </>
-      ) : (
-        <button
-          type="button"
-          className="quiet"
-          onClick={() => setOpen(true)}
-          aria-expanded="false"
-          aria-label={text.actsOn(person.displayName)}
-        >
-          {text.acts}
-        </button>
-      )}
+      </PersonRow>
+    )
+  }
+  const acts = (
+    <>
+      <AllActs person={person} />
+      {below && <LeaderActs room={room} person={person} role={role} />}
+    </>
+  )
+  return (
+    <PersonRow person={person} note={note} below={open && acts}>
+      <button
+        type="button"
+        className="quiet"
+        onClick={() => setOpen(!open)}
+        aria-expanded={open}
+        aria-label={text.actsOn(person.displayName)}
+      >
+        {text.acts}
+      </button>
     </PersonRow>
   )
 }

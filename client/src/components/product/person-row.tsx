@@ -18,16 +18,19 @@ interface PersonRowProps {
   readonly lastSeen?: number | undefined
   /** What stands below the name; absent: the status. */
   readonly note?: ReactNode
+  readonly chosen?: boolean
   /** What can be done. */
   readonly children?: ReactNode
+  /** What more can be done, on lines of its own. */
+  readonly below?: ReactNode
 }
 
 /** Somebody in a list. */
-export const PersonRow = ({ person, online, lastSeen, note, children }: PersonRowProps) => {
+export const PersonRow = ({ person, online, lastSeen, note, chosen = false, children, below }: PersonRowProps) => {
   const now = useOnline(person.id) ?? online
   const seen = now === false && lastSeen !== undefined ? text.lastSeen(formatBrief(lastSeen)) : undefined
   return (
-    <li className="row">
+    <li className={chosen ? 'row fresh' : 'row'}>
       <a className="who" href={`#/person/${person.id}`}>
         <span className="avatar-frame">
           <Avatar name={person.displayName || text.goneUser} />
@@ -41,6 +44,7 @@ export const PersonRow = ({ person, online, lastSeen, note, children }: PersonRo
         </span>
       </a>
       {children && <span className="acts">{children}</span>}
+      {below && <span className="acts below">{below}</span>}
     </li>
   )
 }

@@ -1,9 +1,11 @@
-import { useEffect, useState } from 'react'
+import { useCallback, useEffect, useState } from 'react'
+import { backOff } from '../../chat/back-off.ts'
 import { useSession, ProductContext } from '../../hooks/use-product.ts'
 import { Product } from '../../product.ts'
 import { openStore, Remembered } from '../../remembered.ts'
 import { Session } from '../../session.ts'
 import { explain, text } from '../../text/text.ts'
+import { Logo } from '../icons.tsx'
 import { Door } from './door.tsx'
 import { ProductShell } from './product-shell.tsx'
 
@@ -14,12 +16,13 @@ const tab = openStore('sessionStorage')
 export const ProductApp = () => {
   const [session] = useState(() => new Session(store))
   const state = useSession(session)
-  useEffect(() => void session.open(), [session])
+  const open = useCallback(() => void session.open(), [session])
+  useEffect(open, [open])
   switch (state.is) {
     case 'opening':
       return <p className="sr-only">{text.loading}</p>
     case 'away':
-      return <Away code={state.problem.code} onRetry={() => void session.open()} />
+      return <Away code={state.problem.code} onRetry={open} byItself />
     case 'out':
       return <Door session={session} problem={state.problem} />
     case 'in':
@@ -51,17 +54,40 @@ const SignedIn = ({ session, user }: { readonly session: Session; readonly user:
 interface AwayProps {
   readonly code: string
   readonly onRetry: () => void
+  /** It is tried again and again without anybody's doing. */
+  readonly byItself?: boolean
 }
 
-/** The server does not answer. */
-export const Away = ({ code, onRetry }: AwayProps) => (
-  <main className="welcome">
-    <div className="card" role="alert">
-      <h1>{text.errorTitle}</h1>
-      <p>{explain(code)}</p>
-      <button type="button" className="primary" onClick={onRetry}>
-        {text.again}
-      </button>
-    </div>
-  </main>
-)
+/** The page cannot be shown now. */
+export const Away = ({ code, onRetry, byItself = false }: AwayProps) => {
+  const [tried, setTried] = useState(0)
+  useEffect(() => {
+    if (!byItself) return undefined
+    const retry = (): void => {
+      onRetry()
+      setTried(before => before + 1)
+    }
+    const timer = setTimeout(retry, backOff(tried))
+    globalThis.addEventListener('online', retry)
+    return () => {
+      clearTimeout(timer)
+      globalThis.removeEventListener('online', retry)
+    }
+  }, [byItself, onRetry, tried])
+  return (
+    <main className="welcome">
+      <div className="card" role="alert">
+        <div className="brand">
+          <Logo />
+          <h1>{text.errorTitle}</h1>
+        </div>
+        <p>
+          {explain(code)} {byItself && text.triesItself}
+        </p>
+        <button type="button" className="primary" onClick={onRetry}>
+          {text.again}
+        </button>
+      </div>
+    </main>
+  )
+}

@@ -3,7 +3,7 @@ import type { RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useConnectionState } from '../../hooks/use-chat.ts'
 import { useLoad } from '../../hooks/use-load.ts'
-import { useMyRooms } from '../../hooks/use-my-rooms.ts'
+import { RoomsContext, useMyRooms } from '../../hooks/use-my-rooms.ts'
 import { type Place, placeIn, useFragment } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
 import { UnreadContext, useMarks, useWake } from '../../hooks/use-seen.ts'
@@ -34,7 +34,8 @@ export const ProductShell = () => {
   const here = place.is === 'room' ? place.room : undefined
   const [visited, visit] = useState<RoomId>()
   const rooms = useMyRooms(visited === here ? here : undefined)
-  const ids = (rooms.items ?? []).map(({ id }) => id)
+  const items = rooms.items ?? []
+  const ids = items.map(({ id }) => id)
   const { marks: seen, mark } = useMarks(remembered, here === undefined ? ids : [...ids, here])
   const marks = new Map([...seen].map(([id, message]) => [id, message ?? unseen(rooms.items, id)]))
   const unread = useLoad<{ readonly unread: number }>('/notifications/unread', ['notifications']).data?.unread ?? 0
@@ -49,11 +50,13 @@ export const ProductShell = () => {
       where={JSON.stringify(place)}
       render={menu => (
         <UnreadContext value={count}>
-          <MenuContext value={menu}>
-            <Announcement />
-            <Refused />
-            {screenOf(place, visit, mark)}
-          </MenuContext>
+          <RoomsContext value={items}>
+            <MenuContext value={menu}>
+              <Announcement />
+              <Refused />
+              {screenOf(place, visit, mark)}
+            </MenuContext>
+          </RoomsContext>
         </UnreadContext>
       )}
     />

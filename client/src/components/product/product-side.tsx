@@ -11,6 +11,7 @@ import { AlertIcon, BellIcon, HomeIcon, Logo, PeopleIcon, PlusIcon, SearchIcon }
 import { unreadOf } from '../rows.ts'
 import { Dot } from './person-row.tsx'
 import { titleOf } from './room-rights.ts'
+import { Trouble } from './screen.tsx'
 
 interface ProductSideProps {
   readonly rooms: List<RoomInfo>
@@ -24,6 +25,16 @@ interface ProductSideProps {
 export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) => {
   const me = useMe()
   const here = 'room' in place ? place.room : undefined
+  const items = rooms.items ?? []
+  const direct = items.filter(({ visibility }) => visibility === 'direct')
+  const others = items.filter(({ visibility }) => visibility !== 'direct')
+  const list = (listed: readonly RoomInfo[]): ReactNode => (
+    <ul>
+      {listed.map(room => (
+        <RoomItem key={room.id} room={room} current={room.id === here} mark={marks.get(room.id)} />
+      ))}
+    </ul>
+  )
   return (
     <>
       <div className="side-top">
@@ -45,12 +56,11 @@ export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) =
           <Way href="#/new" icon={<PlusIcon />} current={place.is === 'new'} label={text.newRoom} />
         </ul>
         <h2>{text.yourRooms}</h2>
-        <ul>
-          {rooms.items?.map(room => (
-            <RoomItem key={room.id} room={room} current={room.id === here} mark={marks.get(room.id)} />
-          ))}
-        </ul>
-        {rooms.items?.length === 0 && <p className="faint pad">{text.noRoomsYet}</p>}
+        {rooms.items && others.length === 0 && <p className="faint pad">{text.noRoomsYet}</p>}
+        {list(others)}
+        {direct.length > 0 && <h2>{text.directRooms}</h2>}
+        {list(direct)}
+        {!rooms.items && <Trouble problem={rooms.problem} />}
         {rooms.more && (
           <button type="button" className="quiet" onClick={rooms.more}>
             {text.more}

@@ -1,4 +1,4 @@
-import { type ReactNode, useContext, useEffect, useMemo } from 'react'
+import { type ReactNode, useCallback, useContext, useEffect, useMemo } from 'react'
 import type { Member, Page, RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useRoom } from '../../hooks/use-chat.ts'
@@ -40,21 +40,26 @@ const KnownRoom = ({ room, gone, onVisit, onSeen }: KnownRoomProps) => {
   const { chat, remembered } = useProduct()
   const menu = useContext(MenuContext)
   const view = useRoom(chat, room.id)
+  const online = useOnline(room.other?.id ?? '')
   const ended = gone || view?.problem?.code === 'REMOVED'
   useEffect(() => onVisit(room.id), [room.id, onVisit])
   useEffect(() => chat.listen(room.id), [chat, room.id])
   useTitleHere(titleOf(room))
   useMembersKnown(room)
-  const seen = (of: RoomId, message: string): void => {
-    onSeen(of, message)
-    chat.sayRead(of, message)
-  }
+  const seen = useCallback(
+    (of: RoomId, message: string): void => {
+      onSeen(of, message)
+      chat.sayRead(of, message)
+    },
+    [chat, onSeen],
+  )
   return (
     <RoomPane
       chat={chat}
       room={room.id}
       title={titleOf(room)}
-      mark={room.visibility === 'direct' ? <DirectMark room={room} /> : undefined}
+      about={aboutOf(room, online)}
+      mark={room.visibility === 'direct' ? <DirectMark online={online} /> : undefined}
       remembered={remembered}
       onSeen={seen}
       menu={menu}
@@ -72,10 +77,17 @@ const insteadOf = (room: RoomInfo, ended: boolean, gone: boolean): ReactNode => 
   return room.role === undefined || ended ? <JoinBar room={room} kicked={ended} /> : undefined
 }
 
-const DirectMark = ({ room: { other } }: { readonly room: RoomInfo }) => {
-  const online = useOnline(other?.id ?? '')
-  return <Dot online={online ?? false} />
+const aboutOf = ({ visibility, about }: RoomInfo, online: boolean | undefined): string => {
+  if (visibility !== 'direct') return about
+  return online === undefined ? '' : online ? text.isOnline : text.isOffline
 }
+
+/** The same as is said below the title. */
+const DirectMark = ({ online }: { readonly online: boolean | undefined }) => (
+  <span aria-hidden="true">
+    <Dot online={online ?? false} />
+  </span>
+)
 
 /** Their names are wanted at once, and whether they are there. */
 const useMembersKnown = ({ id }: RoomInfo): void => {

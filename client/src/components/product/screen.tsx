@@ -1,8 +1,11 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef } from 'react'
 import type { Problem } from '../../chat/index.ts'
+import { useConnectionState } from '../../hooks/use-chat.ts'
+import { useProduct } from '../../hooks/use-product.ts'
 import { useTitleHere } from '../../hooks/use-seen.ts'
 import type { List } from '../../hooks/use-load.ts'
 import { explain, text } from '../../text/text.ts'
+import { ConnectionBanner } from '../connection.tsx'
 
 /** What opens the side, where there is no place for it. */
 export const MenuContext = createContext<ReactNode>(undefined)
@@ -16,6 +19,8 @@ interface ScreenProps {
 
 /** One page of the product: its title, and below it what scrolls. */
 export const Screen = ({ title, back, children }: ScreenProps) => {
+  const { chat } = useProduct()
+  const state = useConnectionState(chat)
   const menu = useContext(MenuContext)
   const heading = useRef<HTMLHeadingElement>(null)
   // Whoever comes by keyboard or listens begins at the top of the new page.
@@ -34,6 +39,7 @@ export const Screen = ({ title, back, children }: ScreenProps) => {
           {title}
         </h1>
       </header>
+      <ConnectionBanner state={state} onRetry={() => chat.retryNow()} otherwise="" />
       <div className="screen">
         <div className="screen-inner">{children}</div>
       </div>

@@ -1,17 +1,17 @@
-import { type FormEvent, useState } from 'react'
-import type { OpenVisibility, RoomInfo } from '../../api-types.ts'
+import { useState } from 'react'
+import type { RoomInfo } from '../../api-types.ts'
 import type { RoomId } from '../../chat/index.ts'
 import { useAct } from '../../hooks/use-act.ts'
 import { useLoad } from '../../hooks/use-load.ts'
 import { go } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { explain, text } from '../../text/text.ts'
-import { Field } from '../field.tsx'
+import { text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
+import { Form, FormEnd } from './form.tsx'
 import { ProblemPage } from './problem-page.tsx'
+import { ROOM_TOLD, RoomFields, type RoomSaid, saidOfRoom } from './room-fields.tsx'
 import { leads, titleOf } from './room-rights.ts'
-import { Screen, Section, Trouble } from './screen.tsx'
-import { VisibilityField } from './visibility-field.tsx'
+import { Screen, Section } from './screen.tsx'
 
 /** What a room is called, who may see it; leaving it, and its end. */
 export const SettingsScreen = ({ id }: { readonly id: RoomId }) => {
@@ -19,11 +19,7 @@ export const SettingsScreen = ({ id }: { readonly id: RoomId }) => {
   if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.roomSettings}>{null}</Screen>
   return (
     <Screen title={text.roomSettings} back={{ href: `#/room/${id}`, label: titleOf(room) }}>
-      {leads(room) ? (
-        <SettingsForm key={`${room.name} ${room.about} ${room.visibility}`} room={room} />
-      ) : (
-        <About room={room} />
-      )}
+      {leads(room) ? <SettingsForm room={room} /> : <About room={room} />}
       {room.visibility !== 'direct' && room.role !== undefined && <Leaving room={room} />}
     </Screen>
   )
@@ -38,43 +34,30 @@ const About = ({ room }: { readonly room: RoomInfo }) => (
 
 const SettingsForm = ({ room }: { readonly room: RoomInfo }) => {
   const { api, changes } = useProduct()
-  const { busy, problem, run } = useAct()
-  const [name, setName] = useState(room.name ?? '')
-  const [about, setAbout] = useState(room.about)
-  const [visibility, setVisibility] = useState<OpenVisibility>(room.visibility === 'public' ? 'public' : 'private')
+  const act = useAct()
+  // What one has not touched stays as others may change it meanwhile.
+  const [edits, edit] = useState<Partial<RoomSaid>>({})
   const [saved, setSaved] = useState(false)
-  const owner = room.role === 'owner'
-  const submit = (event: FormEvent): void => {
-    event.preventDefault()
+  const submit = (): void => {
     setSaved(false)
-    run(async () => {
-      await api.patch(`/rooms/${room.id}`, { name, about, ...(owner && { visibility }) })
+    act.run(async () => {
+      await api.patch(`/rooms/${room.id}`, edits)
       setSaved(true)
       changes.happened('rooms', `room ${room.id}`)
     })
   }
-  const badName = problem?.code === 'BAD_NAME'
   return (
-    <form className="form" onSubmit={submit} noValidate>
-      <Field
-        label={text.roomName}
-        hint={text.roomNameHint}
-        wrong={badName ? explain('BAD_ROOM_NAME') : undefined}
-        value={name}
-        onChange={setName}
+    <Form problem={act.problem} onSubmit={submit}>
+      <RoomFields
+        problem={act.problem}
+        value={{ ...saidOfRoom(room), ...edits }}
+        onChange={change => edit(before => ({ ...before, ...change }))}
+        withVisibility={room.role === 'owner'}
       />
-      <Field label={text.topic} hint={text.topicHint} wrong={undefined} value={about} onChange={setAbout} />
-      {owner && <VisibilityField value={visibility} onChange={setVisibility} />}
-      {!badName && <Trouble problem={problem} />}
-      <p className="form-end">
-        <button type="submit" className="primary" disabled={busy}>
-          {text.save}
-        </button>
-        <span role="status" className="faint">
-          {saved ? text.saved : ''}
-        </span>
-      </p>
-    </form>
+      <FormEnd act={act} told={ROOM_TOLD} done={saved ? text.saved : ''}>
+        {text.save}
+      </FormEnd>
+    </Form>
   )
 }
 
