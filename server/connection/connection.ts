@@ -3,12 +3,11 @@ import { parseDestination } from '../fanout/destination.ts'
 import type { Connection as FrameConnection, FrameHandler, Login, Outcome, Subscribed } from '../frames/connection.ts'
 import { echoed } from '../frames/headers.ts'
 import { connected, connecting, left } from '../frames/index.ts'
-import { leave, reconsider } from '../frames/leave.ts'
+import { leave } from '../frames/leave.ts'
 import { Transactions } from '../frames/transactions.ts'
 import type { Identity } from '../ports/access.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
-import type { UserEvent } from '../ports/signals.ts'
 import { encodeFrame, encodeHeader } from '../stomp/encoder.ts'
 import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
 import { lay } from '../stomp/framing.ts'
@@ -16,29 +15,21 @@ import { Parser } from '../stomp/parser.ts'
 import { closeCode, errorFrame } from './answers.ts'
 import { Deadline } from './deadline.ts'
 import { Expiry } from './expiry.ts'
+import { costOf } from './intake.ts'
 import { Lanes, SKIPPED } from './lanes.ts'
-import { Liveness } from './liveness.ts'
 import type { NodeParts } from './node.ts'
 import { Outbox } from './outbox.ts'
+import { OwnQueue } from './own-queue.ts'
 import type { Rate } from './quotas.ts'
 import { Throttle } from './throttle.ts'
+import { Timeouts } from './timeouts.ts'
 import type { Transport } from './transport.ts'
-import { Uptake } from './uptake.ts'
 
-/** What a frame and a header cost beside their text and body while the frame is under way, bytes. */
-const FRAME_OVERHEAD = 512
-const HEADER_OVERHEAD = 32
 /** How long a connection that ends may take to read what was written. */
 const CLOSE_MS = 5000
 
 /** After DISCONNECT or ERROR whatever still arrives is dropped. */
 const closing: FrameHandler = () => ({})
-
-const costOf = ({ headers, body }: Frame): number => {
-  let bytes = FRAME_OVERHEAD + body.length
-  for (const [name, value] of headers) bytes += HEADER_OVERHEAD + name.length + value.length
-  return bytes
-}
 
 /** One STOMP connection: bytes in, frames to their handlers, answers and messages out, until it ends. */
 export class Connection implements FrameConnection {
@@ -49,12 +40,12 @@ export class Connection implements FrameConnection {
   readonly outlet: Outbox
   readonly subscriptions = new Map<string, Subscribed>()
   readonly transactions: Transactions
+  readonly own: OwnQueue
   /** Before it is agreed, answers are written as every version reads them. */
   version: Version = '1.0'
   readonly #transport: Transport
   readonly #parser: Parser
-  readonly #liveness: Liveness
-  readonly #uptake: Uptake
+  readonly #timeouts: Timeouts
   readonly #logger: Logger
   #identity: Identity | undefined
   #rate: Rate | undefined
@@ -64,25 +55,20 @@ export class Connection implements FrameConnection {
   /** ERROR or DISCONNECT's RECEIPT has been written, and nothing is after it. */
   #over = false
   #draining = false
+  /** Nothing more will be received. */
+  #silent = false
   #gone = false
   #paused = false
   /** `#isDeaf` is told when that is over. */
   #answersWait = false
   #received = 0
-  #notices = 0
-  /** When the time to log in began, epoch ms. */
-  #started = Date.now()
-  readonly #underWay = new Set<Promise<unknown>>()
+  /** What frames come to that are being worked on, and the receipts that they asked for. */
+  readonly #underWay = new Map<Promise<unknown>, string | undefined>()
   readonly #lanes = new Lanes()
   readonly #advance = (): void => this.#read()
-  /** The client has taken something: it is there, also where it has not come to a ping that waits behind that. */
-  readonly #moved = (): void => {
-    this.outlet.progress = Date.now()
-    if (this.#transport.pings) this.#liveness.heard(this.outlet.progress)
-  }
   readonly #throttle: Throttle
   readonly #expiry = new Expiry(
-    expires => this.tell('token-expiring', { expires: String(expires) }),
+    expires => this.own.tellSession('token-expiring', { expires: String(expires) }),
     () => this.fail(fail('TOKEN_EXPIRED')),
   )
   readonly #closing = new Deadline()
@@ -104,8 +90,8 @@ export class Connection implements FrameConnection {
     this.outlet = new Outbox({ transport, turn: around.turn, meter: around.meter, highWater: config.OUTBOX_BYTES })
     this.outlet.beforeWrite = () => this.#expiry.check()
     this.#throttle = new Throttle(around.ratePatience, this.#advance)
-    this.#uptake = new Uptake(transport, config)
-    this.#liveness = new Liveness({ pings: transport.pings, interval: config.HEART_BEAT, grain: around.grain })
+    this.#timeouts = new Timeouts({ transport, outlet: this.outlet, config, grain: around.grain })
+    this.own = new OwnQueue(this, around.meter)
   }
 
   get identity(): Identity {
@@ -126,7 +112,7 @@ export class Connection implements FrameConnection {
 
   /** Bytes have arrived, in whatever form: a sign of life, and before CONNECTED there may be only so many. */
   heard(bytes: number): void {
-    this.#liveness.heard(Date.now())
+    this.#timeouts.heard(Date.now())
     if (this.#identity || this.#over) return
     this.#received += bytes
     if (this.#received > this.around.config.LOGIN_BYTES) this.fail(fail('FRAME_TOO_LARGE', 'before CONNECTED'))
@@ -135,6 +121,12 @@ export class Connection implements FrameConnection {
   receive(chunk: Buffer): void {
     if (this.#state === closing) return
     this.#parser.push(chunk)
+    this.#read()
+  }
+
+  /** The client will send nothing more, and may still read: it gets the RECEIPTs it asked for, then the connection ends. */
+  heardLast(): void {
+    this.#silent = true
     this.#read()
   }
 
@@ -149,6 +141,7 @@ export class Connection implements FrameConnection {
         const frame = this.#parser.read()
         if (!frame) {
           if (this.#gone) this.#state = closing
+          else if (this.#silent) void this.#endAnswered()
           break
         }
         this.around.meter.add('framesIn', 1, frame.command)
@@ -209,7 +202,7 @@ export class Connection implements FrameConnection {
     this.around.intake.add(bytes)
     if (this.#state === connecting) this.#authenticating = true
     if (frame.command === 'DISCONNECT') this.#state = closing
-    this.#underWay.add(outcome)
+    this.#underWay.set(outcome, receipt)
     try {
       this.#done(await outcome, receipt)
     } catch (error) {
@@ -225,7 +218,7 @@ export class Connection implements FrameConnection {
   /** The RECEIPT comes when the frame's work is done: for a SEND, after its append is durable. */
   #done(outcome: Outcome, receipt: string | undefined): void {
     if (this.#over || this.#gone) return
-    if (receipt !== undefined) this.#answer('RECEIPT', { 'receipt-id': receipt, ...outcome.headers })
+    if (receipt !== undefined) this.answer('RECEIPT', { 'receipt-id': receipt, ...outcome.headers })
     if (outcome.close) this.#end(1000)
   }
 
@@ -244,8 +237,8 @@ export class Connection implements FrameConnection {
     this.version = version
     this.#parser.version = version
     this.#state = connected
-    this.#liveness.agree(heartBeat.send, heartBeat.receive)
-    this.#answer('CONNECTED', {
+    this.#timeouts.agree(heartBeat.send, heartBeat.receive)
+    this.answer('CONNECTED', {
       version,
       session: this.session,
       server: this.around.server,
@@ -293,40 +286,33 @@ export class Connection implements FrameConnection {
   }
 
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#underWay)
+    await Promise.allSettled(this.#underWay.keys())
   }
 
   // ── Time ──
 
-  /** The process was held up: what clients sent meanwhile has not been read yet, so no deadline of theirs has run. */
+  /** The process was held up, until `now`. */
   overslept(now: number): void {
-    this.#started = now
-    this.#liveness.heard(now)
-    this.outlet.progress = now
+    this.#timeouts.overslept(now)
   }
 
   /** Called every `grain` ms. */
   tick(now: number): void {
     if (this.#state === closing) return
-    const { config } = this.around
-    // What CONNECT is checked against answers in its own time, which counts; the log's does not.
-    if (this.#paused && !this.#authenticating) this.#started = now
-    if (!this.#identity && now - this.#started >= config.LOGIN_TIMEOUT) return this.fail(fail('LOGIN_TIMEOUT'))
-    // No deadline of the client's runs while it is the server that does not read, or while a ping would only wait behind
-    // what the client has not taken yet.
-    if (this.#paused || (this.#transport.pings && this.outlet.size > 0)) this.#liveness.heard(now)
-    const stuck = this.outlet.stuckFor(now)
-    if (this.#uptake.doubts(stuck) || this.#liveness.doubtful(now)) this.#uptake.look(now, this.#moved)
-    else this.#uptake.clear()
-    if (stuck >= config.STALL_SECONDS * 1000) {
-      this.#logger.warn({ connection: this.session, user: this.user, waiting: this.outlet.size }, 'stalled')
-      this.fail(fail('STALLED'))
-      return this.#transport.destroy()
+    const standing = {
+      loggedIn: this.#identity !== undefined,
+      authenticating: this.#authenticating,
+      paused: this.#paused,
     }
-    const pulse = this.#liveness.tick(now, this.outlet.lastWrite)
-    if (pulse === 'dead' && !this.#uptake.behind(now)) this.fail(fail('HEART_BEAT_LOST'))
-    else if (pulse === 'ping') this.#transport.ping()
-    else if (pulse === 'beat' && this.outlet.size === 0) this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
+    const due = this.#timeouts.due(now, standing)
+    if (due === undefined) return
+    if (due === 'ping') return this.#transport.ping()
+    if (due === 'beat') return this.outlet.answer(lay(this.framing, Buffer.from('\n'), true))
+    if (due === 'STALLED') {
+      this.#logger.warn({ connection: this.session, user: this.user, waiting: this.outlet.size }, 'stalled')
+    }
+    this.fail(fail(due))
+    if (due === 'STALLED') this.#transport.destroy()
   }
 
   watchNotice(): void {
@@ -335,49 +321,14 @@ export class Connection implements FrameConnection {
 
   // ── Out ──
 
-  #answer(command: string, headers: Readonly<Record<string, string>>, body: Buffer = EMPTY): void {
+  /** Writes a frame that is never dropped. */
+  answer(command: string, headers: Readonly<Record<string, string>>, body: Buffer = EMPTY): void {
     this.around.meter.add('framesOut', 1, command)
     this.outlet.answer(lay(this.framing, encodeFrame(command, Object.entries(headers), body, this.version), true))
   }
 
-  /** Tells the user's own queue `session`, if this connection subscribed to it. */
-  tell(type: string, headers: Readonly<Record<string, string>>): void {
-    for (const [id, { destination }] of this.subscriptions) {
-      if (destination !== '/user/queue/session') continue
-      const messageId = `${this.session}-${++this.#notices}`
-      this.#answer('MESSAGE', { subscription: id, destination, 'message-id': messageId, type, ...headers })
-    }
-  }
-
-  deliver(key: string, { type, body }: UserEvent): void {
-    const destination = this.subscriptions.get(key)?.destination
-    if (destination === undefined) return
-    if (!this.outlet.open) return this.around.meter.add('signalsDropped', 1, 'slow')
-    const headers = Object.entries({
-      'subscription': key,
-      destination,
-      'message-id': `${this.session}-${++this.#notices}`,
-      type,
-      'content-type': 'application/json',
-    })
-    const frame = encodeFrame('MESSAGE', headers, Buffer.from(JSON.stringify(body)), this.version)
-    this.outlet.push(lay(this.framing, frame, true), 1)
-  }
-
   drop(destination: string): void {
     this.outlet.dropLine(encodeHeader('destination', destination, this.version))
-  }
-
-  /** Rights of the user may have ended, in `room` or in any. */
-  reconsider(room: RoomId | undefined): void {
-    void reconsider(this, room)
-  }
-
-  /** Tells the user's own queue `events`, if this connection subscribed to it. */
-  tellEvent(event: UserEvent): void {
-    for (const [key, { destination }] of this.subscriptions) {
-      if (destination === '/user/queue/events') this.deliver(key, event)
-    }
   }
 
   /** The rooms that it is subscribed to. */
@@ -401,8 +352,16 @@ export class Connection implements FrameConnection {
     this.around.meter.add('errors', 1, error.code)
     this.outlet.dropMessages()
     const { headers, body } = errorFrame(error, receipt)
-    this.#answer('ERROR', headers, body)
+    this.answer('ERROR', headers, body)
     this.#end(closeCode(error))
+  }
+
+  /** Ends it when the RECEIPTs that it asked for have been written. */
+  async #endAnswered(): Promise<void> {
+    this.#state = closing
+    const answered = [...this.#underWay].filter(([, receipt]) => receipt !== undefined)
+    await Promise.allSettled(answered.map(([outcome]) => outcome))
+    if (!this.#over && !this.#gone) this.#end(1000)
   }
 
   /** Nothing is taken any more; what was written is flushed, then the transport closes. */
@@ -431,7 +390,7 @@ export class Connection implements FrameConnection {
   /** The node goes: what is under way is settled, then the client is sent elsewhere. */
   async drain(retryAfterMs: number, settle: Promise<unknown>): Promise<void> {
     const headers = { 'retry-after-ms': retryAfterMs.toFixed(0) }
-    this.tell('draining', headers)
+    this.own.tellSession('draining', headers)
     this.#draining = true
     this.#setReading()
     await Promise.race([this.settled(), settle])

@@ -1,3 +1,16 @@
+import type { Frame } from '../stomp/frame.ts'
+
+/** What a frame and a header cost beside their text and body while the frame is under way, bytes. */
+const FRAME_OVERHEAD = 512
+const HEADER_OVERHEAD = 32
+
+/** The bytes that a frame takes while it is under way, about. */
+export const costOf = ({ headers, body }: Frame): number => {
+  let bytes = FRAME_OVERHEAD + body.length
+  for (const [name, value] of headers) bytes += HEADER_OVERHEAD + name.length + value.length
+  return bytes
+}
+
 /** The bytes of all frames that a node has taken in and not settled, bounded: past `most` no connection is read from. */
 export class Intake {
   readonly #most: number

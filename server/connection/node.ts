@@ -5,6 +5,7 @@ import { Hub } from '../fanout/hub.ts'
 import { Rooms } from '../fanout/rooms.ts'
 import { RoomSignals } from '../fanout/signals.ts'
 import type { Surroundings } from '../frames/connection.ts'
+import { reconsider } from '../frames/leave.ts'
 import type { Access, AccessChange } from '../ports/access.ts'
 import type { UserEvents } from '../ports/events.ts'
 import type { Logger } from '../ports/logger.ts'
@@ -180,7 +181,7 @@ export class Node {
 
   /** Tells every connection that subscribed to the user's own queue `events`. */
   tellAll(event: UserEvent): void {
-    for (const connection of this.#connections) connection.tellEvent(event)
+    for (const connection of this.#connections) connection.own.tellEvent(event)
   }
 
   #changed(change: AccessChange): void {
@@ -203,8 +204,8 @@ export class Node {
     for (const connection of this.#connections) {
       const { user } = connection
       if (user === undefined) continue
-      for (const { room } of changes.get(undefined) ?? []) connection.reconsider(room)
-      for (const { room } of changes.get(user) ?? []) connection.reconsider(room)
+      for (const { room } of changes.get(undefined) ?? []) void reconsider(connection, room)
+      for (const { room } of changes.get(user) ?? []) void reconsider(connection, room)
     }
   }
 

@@ -43,6 +43,14 @@ export interface Login {
   readonly heartBeat: { readonly send: number; readonly receive: number; readonly header: string }
 }
 
+/** The user's own queue `events`, as far as a connection subscribed to it. */
+export interface OwnEvents {
+  /** Hands an event to the subscription known by `key`; where the outlet has had enough, not. */
+  deliver(key: string, event: UserEvent): void
+  /** Hands an event to every subscription, as `deliver` does. */
+  tellEvent(event: UserEvent): void
+}
+
 /** What the frame handlers use of their connection. */
 export interface Connection {
   readonly around: Surroundings
@@ -53,6 +61,7 @@ export interface Connection {
   readonly outlet: Outlet
   readonly subscriptions: Map<string, Subscribed>
   readonly transactions: Transactions
+  readonly own: OwnEvents
   /** Takes effect at once: CONNECTED is written, later frames are read in the new version. Throws TOO_MANY_CONNECTIONS. */
   login(login: Login): void
   /** Replaces the identity by a later one of the same user. */
@@ -69,10 +78,6 @@ export interface Connection {
   spend(): void
   /** Whether this user may say one more thing that is fleeting now; counts it. */
   maySignal(): boolean
-  /** Hands an event to the subscription to the user's own queue that is known by `key`; where the outlet has had enough, not. */
-  deliver(key: string, event: UserEvent): void
-  /** Hands an event to every subscription to the user's own queue, as `deliver` does. */
-  tellEvent(event: UserEvent): void
   /** Drops the MESSAGE frames of a destination that wait for the transport. */
   drop(destination: string): void
   /** Whether this user and address may make one more room now; counts it. */

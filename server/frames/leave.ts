@@ -45,5 +45,5 @@ export const revoke = (connection: Connection, room: RoomId): void => {
   for (const subscribed of lost) leave(subscribed)
   connection.drop(destinationOf(room))
   connection.drop(signalsOf(room))
-  connection.tellEvent({ type: 'removed', body: { room } })
+  connection.own.tellEvent({ type: 'removed', body: { room } })
 }

@@ -47,7 +47,7 @@ export const listen = async (
 ): Promise<Outcome> => {
   const stop = await (place.kind === 'signal'
     ? listenToRoom(connection, place.room, key)
-    : connection.around.events?.subscribe(connection.identity, event => connection.deliver(key, event)))
+    : connection.around.events?.subscribe(connection.identity, event => connection.own.deliver(key, event)))
   if (subscribed.ended) stop?.()
   else if (stop) subscribed.stop = stop
   return DONE

@@ -12,7 +12,8 @@ const HANDSHAKE_MS = 10_000
 
 /** A server of plain STOMP over TCP, or over TLS with a certificate and its key in PEM. */
 export const tcpServer = (node: Node, tls?: { readonly cert: Buffer; readonly key: Buffer }): Server => {
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+  // Who has sent everything and shut down that side may still wait for the RECEIPTs.
+  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
   const serve = (socket: Socket): void => accept(node, socket)
   return tls
     ? createTlsServer({ ...tls, ...options, handshakeTimeout: HANDSHAKE_MS }, serve)
@@ -25,6 +26,7 @@ const accept = (node: Node, socket: Socket): void => {
     connection.heard(chunk.length)
     connection.receive(chunk)
   })
+  socket.on('end', () => connection.heardLast())
   socket.on('drain', () => connection.drained())
   // A reset by the peer is no more than its end; `close` follows.
   socket.on('error', () => {})
