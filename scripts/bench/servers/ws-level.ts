@@ -2,10 +2,9 @@
  * What RECEIPTs cost without anything of ours: `ws` before LevelDB. What has arrived while a batch is being written is the
  * next one; each SEND of a batch is answered when that is durable.
  */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { WebSocketServer, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { openBareLevel } from './bare-level.ts'
+import { serveWebSockets } from './listening.ts'
 
 const level = await openBareLevel()
 let waiting: WebSocket[] = []
@@ -31,13 +30,7 @@ const take = (ws: WebSocket, frame: Buffer): void => {
   setImmediate(() => void write())
 }
 
-const server = createServer()
-new WebSocketServer({ server, path: '/ws', perMessageDeflate: false }).on('connection', ws => {
-  ws.on('message', frame => take(ws, frame as Buffer))
-  ws.on('error', () => {})
-})
-server.listen(0, '127.0.0.1', 4096, () => {
-  const { port } = server.address() as AddressInfo
-  process.stdout.write(`${JSON.stringify({ msg: 'listening', port })}\n`)
-})
-process.on('SIGTERM', () => void level.close().then(() => process.exit(0)))
+serveWebSockets(
+  ws => frame => take(ws, frame),
+  () => level.close(),
+)

@@ -3,9 +3,9 @@
  * MESSAGE frames. `one-send`: one `send` a client and message. `gathered`: all of an event-loop turn in one write a socket.
  */
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import { WebSocketServer, type WebSocket } from 'ws'
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import { serveWebSockets } from './listening.ts'
 
 interface Subscriber {
   readonly ws: WebSocket
@@ -77,14 +77,7 @@ const take = (subscriber: Subscriber, frame: Buffer): void => {
   }
 }
 
-const server = createServer()
-new WebSocketServer({ server, path: '/ws', perMessageDeflate: false }).on('connection', (ws, { socket }) => {
+serveWebSockets((ws, socket) => {
   const subscriber = { ws, socket }
-  ws.on('message', frame => take(subscriber, frame as Buffer))
-  ws.on('error', () => {})
+  return frame => take(subscriber, frame)
 })
-server.listen(0, '127.0.0.1', 4096, () => {
-  const { port } = server.address() as AddressInfo
-  process.stdout.write(`${JSON.stringify({ msg: 'listening', port })}\n`)
-})
-process.on('SIGTERM', () => process.exit(0))
