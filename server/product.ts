@@ -7,7 +7,7 @@ import type { Config } from './config.ts'
 import { openDatabase, type Db } from './database/database.ts'
 import { sweepOutbox } from './database/outbox.ts'
 import { fleetRoutes, followOrders, type Node } from './fleet/index.ts'
-import { openApi } from './http/api.ts'
+import { forgetCreations, openApi } from './http/api.ts'
 import { openPeople, type People } from './people/index.ts'
 import type { Access } from './ports/access.ts'
 import type { Counters } from './ports/counters.ts'
@@ -71,7 +71,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       logger,
     })
     opened.push(people)
-    const forget = [people.forget, forgetInRooms]
+    const forget = [people.forget, forgetInRooms, forgetCreations]
     const onChange = (change: Change): void => rights.ended(change)
     const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
     opened.push(accounts)

@@ -223,6 +223,30 @@ void t.test('what people give and are given is kept by nobody: not in SQL, the l
   )
 })
 
+void t.test('of an account that is deleted nothing is left in SQL but its id', async t => {
+  const dan = await person('dan.of.secrets')
+  const told = ['dan.of.secrets', 'Dan the Rider', 'on a horse', 'Phone of Dan']
+  const [, displayName, statusText, device] = told
+  await ask('PATCH', '/me', { token: dan.token, body: { displayName, statusText } })
+  await ask('POST', '/session', { body: { name: dan.name, password, device, keep: 'body' } }, true)
+  const rooms = [
+    { by: bob, path: '/direct-rooms', body: { user: dan.id } },
+    { by: bob, path: '/rooms', body: { name: 'of bob', visibility: 'private', invite: [dan.id] } },
+    { by: dan, path: '/rooms', body: { name: 'of dan', visibility: 'public', invite: [bob.id] } },
+  ]
+  for (const { by, path, body } of rooms)
+    t.equal(
+      (await ask('POST', path, { token: by.token, body, headers: { 'idempotency-key': `${path} ${by.id}` } })).status,
+      201,
+    )
+  await ask('PUT', `/friend-requests/${bob.id}`, { token: dan.token })
+  const left = async (): Promise<string[]> => (await rows()).filter(row => told.some(text => row.includes(text)))
+  t.ok((await left()).length > told.length, 'before')
+  t.equal((await ask('POST', '/me/deletion', { token: dan.token, body: { password } })).status, 204)
+  t.same(await left(), [])
+  t.ok((await rows()).some(row => row.includes(dan.id)))
+})
+
 void t.test('nor while the database is away', async t => {
   await postgres.kill()
   const away = async (...asked: Parameters<typeof ask>) =>
@@ -242,7 +266,7 @@ void t.test('nor while the database is away', async t => {
   heard.push(JSON.stringify(error.headers), error.body.toString())
   await until(async () => (await node.ready()) === 503)
   heard.push(await (await fetch(`${node.url}/health/ready`)).text(), await (await fetch(`${node.url}/metrics`)).text())
-  t.ok(node.lines.some(line => line.includes('the database is away')))
+  await until(() => node.lines.some(line => line.includes('the database is away')))
 })
 
 void t.test('in all that it answered and logged there is no secret', async t => {

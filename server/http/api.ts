@@ -26,7 +26,7 @@ import { forgetKeys } from './once.ts'
 import { PROBLEM_TYPE, problemOf } from './problem.ts'
 
 export { nothing } from './document.ts'
-export { createOnce } from './once.ts'
+export { createOnce, forgetCreations } from './once.ts'
 export { PageOf, PageQuery, Paging, type Page } from './paging.ts'
 
 /** Who has signed in, by which session. */

@@ -57,6 +57,14 @@ const hashOf = ({ request, same }: Pick<Creation<object>, 'request' | 'same'>): 
     .update(JSON.stringify([request.method, request.url, same]))
     .digest('base64url')
 
+/** Forgets what `user`, whose account ends, has created, and all that others were answered of them. */
+export const forgetCreations = async (tx: Tx, user: string): Promise<void> => {
+  await tx
+    .deleteFrom('idempotency_keys')
+    .where(eb => eb.or([eb('scope', '=', user), eb('body', 'like', `%"${user}"%`)]))
+    .execute()
+}
+
 /** Forgets the keys of yesterday. */
 export const forgetKeys = async (db: Db): Promise<void> => {
   await db
