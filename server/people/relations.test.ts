@@ -145,6 +145,10 @@ await testDatabases(t, async (t, { db, another }) => {
     t.equal(await rowsOf(db, ann, bob), 0)
     t.equal(await unreadOf(db, ann), 0)
     await t.rejects(doing(db, ann, bob, 'request'), { code: 'NO_SUCH_USER' })
+    for (const act of ['request', 'block'] as const) {
+      await t.rejects(doing(db, bob, ann, act), { code: 'SESSION_ENDED' }, 'also who acts may be gone by then')
+    }
+    t.equal(await rowsOf(db, ann, bob), 0)
     await t.rejects(doing(db, ann, bob, 'accept'), { code: 'NO_SUCH_REQUEST' })
   })
 

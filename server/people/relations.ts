@@ -20,7 +20,8 @@ export interface Done {
 
 /**
  * Does `act`, by one person to another. Of two who act on each other at the same time the second one finds what the first
- * has done. Rejects with BAD_REQUEST (to oneself), NO_SUCH_USER, NO_SUCH_REQUEST, FORBIDDEN and QUOTA_REACHED.
+ * has done. Rejects with BAD_REQUEST (to oneself), NO_SUCH_USER, NO_SUCH_REQUEST, FORBIDDEN, QUOTA_REACHED, and
+ * SESSION_ENDED where the account of `me` has ended meanwhile.
  */
 export const relate = async (tx: Tx, me: string, them: string, act: Act): Promise<Done> => {
   if (me === them) throw fail('BAD_REQUEST', 'that is you')
@@ -41,7 +42,14 @@ export const relate = async (tx: Tx, me: string, them: string, act: Act): Promis
 /** One pair at a time; and of one person one act at a time, so that what they may have is counted right. */
 const holdBoth = async (tx: Tx, me: string, them: string, act: Act): Promise<void> => {
   // Not in the way of whoever only refers to the row.
-  await tx.selectFrom('users').select('id').where('id', '=', me).forNoKeyUpdate().execute()
+  const holder = await tx
+    .selectFrom('users')
+    .select('id')
+    .where('id', '=', me)
+    .where('deleted_at', 'is', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  if (!holder) throw fail('SESSION_ENDED')
   const pair = JSON.stringify(['pair', ...[me, them].toSorted()])
   await sql`select pg_advisory_xact_lock(hashtextextended(${pair}, 0))`.execute(tx)
   if (act !== 'request' && act !== 'block') return
