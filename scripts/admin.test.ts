@@ -6,7 +6,9 @@ import t from 'tap'
 import { verify } from '@node-rs/argon2'
 import type { Database } from '../server/database/database.ts'
 import { testDatabase } from '../server/testkit/database.ts'
+import { freePort } from '../server/testkit/node.ts'
 
+t.setTimeout(120_000)
 const PASSWORD = 'correct horse battery'
 
 const admin = async (env: Record<string, string>, input = '') => {
@@ -41,10 +43,12 @@ void t.test('the first admin is made by a script, with a password that is asked 
 void t.test('what is wrong is said in one line', async t => {
   const database = await testDatabase(t, 'embedded')
   const { env } = database
+  const away = `postgres://127.0.0.1:${await freePort()}/chat`
   const wrong: [Record<string, string>, RegExp][] = [
     [{}, /^Usage: make admin NAME=ann .*\n$/],
     [{ NAME: 'ann' }, /^.* is in use by another node: .*\n$/],
     [{ NAME: 'ann', DATABASE_POOL: 'x' }, /^DATABASE_POOL="x" is not allowed: .*\n$/],
+    [{ NAME: 'ann', DATABASE_URL: away }, /^The database does not answer: PostgreSQL chat at .*ECONNREFUSED.*\n$/],
   ]
   for (const [each, err] of wrong) t.match(await admin({ NAME: '', ...env, ...each }), { code: 1, err })
   await database.close()

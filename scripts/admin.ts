@@ -39,7 +39,9 @@ const run = async (): Promise<void> => {
   const given = Object.fromEntries(needed.map(key => [key, process.env[key]]))
   const database = await openDatabase(readConfig({ ...given, ACCESS: 'open' }), logger)
   try {
-    await database.check(FIND_WITHIN)
+    await database.check(FIND_WITHIN).catch((error: Error) => {
+      throw new ScriptError(`The database does not answer: ${error.message}`)
+    })
     const password = async (): Promise<string> =>
       process.env['ADMIN_PASSWORD'] || (await ask(`A password for ${name}, who has no account yet: `))
     const made = await makeAdmin(database.db, name, password)
