@@ -5,7 +5,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { selfSigned } from '../testkit/certificate.ts'
-import { figure, scratch, startNode, type TestNode } from '../testkit/node.ts'
+import type { UserEvents } from '../ports/events.ts'
+import { figure, scratch, startBridge, startNode, until, type TestNode } from '../testkit/node.ts'
 
 const hello = 'CONNECT\naccept-version:1.2\nhost:test\n\n\0'
 const sends = Array.from({ length: 200 }, (_, i) => `SEND\ndestination:/topic/a\nreceipt:${i}\n\n${i}\0`).join('')
@@ -55,4 +56,21 @@ void t.test('[S-61] with nothing said, half a frame, an open subscription, or an
   t.match(await say(open(), `${hello}SEND\n\n\0`), /^CONNECTED\n[^\0]*\0ERROR\n[^\0]*code:MISSING_HEADER\n[^\0]*\0$/)
   t.match(await say(open(), `${hello}DISCONNECT\nreceipt:1\n\n\0`), /\0RECEIPT\nreceipt-id:1\n\n\0$/)
   await isGone(node)
+})
+
+void t.test('[S-61] what ends it meanwhile ends it: nothing comes after an ERROR', async t => {
+  const gate = Promise.withResolvers<void>()
+  const events: UserEvents = {
+    subscribe: async () => {
+      await gate.promise
+      return () => {}
+    },
+  }
+  const { node, stompPort } = await startBridge(t, {}, { events })
+  const socket = connect({ host: '127.0.0.1', port: stompPort, allowHalfOpen: true })
+  socket.once('data', chunk => node.disconnect(/\nsession:(\S+)\n/.exec(String(chunk))![1]!))
+  const heard = await say(socket, `${hello}SUBSCRIBE\nid:s\ndestination:/user/queue/events\nreceipt:1\n\n\0`)
+  gate.resolve()
+  t.match(heard, /^CONNECTED\n[^\0]*\0ERROR\n[^\0]*code:ENDED_BY_ADMIN\n[^\0]*\0$/)
+  await until(() => node.gauges().connections === 0)
 })
