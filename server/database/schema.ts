@@ -190,6 +190,59 @@ interface Outbox {
   claimed_until: NullableTime
 }
 
+/** A life of a room's log. */
+interface RoomEpochs {
+  room_id: Fixed<string>
+  generation: Fixed<number>
+  epoch: Fixed<string>
+  /** What lies before it is in `messages`. */
+  next_offset: Generated<bigint>
+}
+
+export type MessageKind = 'message' | 'system' | 'unreadable'
+
+interface Messages {
+  room_id: Fixed<string>
+  generation: Fixed<number>
+  at_offset: Fixed<bigint>
+  kind: Fixed<MessageKind>
+  /** Null where it is unreadable. */
+  sender: FixedOrNull<string>
+  to_user: FixedOrNull<string>
+  body: Generated<string>
+  /** Pairs of name and value, in order; written by `JSON.stringify`. */
+  headers: ColumnType<[name: string, value: string][] | null, string | null | undefined, null>
+  entry_id: FixedOrNull<string>
+  created_at: Time
+  changed_offset: bigint
+  edited_at: NullableTime
+  deleted_at: NullableTime
+}
+
+interface Reactions {
+  room_id: Fixed<string>
+  generation: Fixed<number>
+  at_offset: Fixed<bigint>
+  user_id: Fixed<string>
+  emoji: Fixed<string>
+  created_at: Time
+}
+
+interface Reads {
+  room_id: Fixed<string>
+  user_id: Fixed<string>
+  generation: number
+  at_offset: bigint
+}
+
+/** One of the two is given. */
+interface Erasures {
+  id: Numbered
+  user_id: FixedOrNull<string>
+  room_id: FixedOrNull<string>
+  created_at: Clocked
+}
+
 /** Every table. `int8` is read as bigint (counts too: `count(*)::int` is a number), times as epoch ms, bytea as Buffer. */
 export interface Schema {
   users: Users
@@ -207,6 +260,11 @@ export interface Schema {
   idempotency_keys: IdempotencyKeys
   audit: Audit
   outbox: Outbox
+  room_epochs: RoomEpochs
+  messages: Messages
+  reactions: Reactions
+  reads: Reads
+  erasures: Erasures
 }
 
 export type Row<Table extends keyof Schema> = Selectable<Schema[Table]>

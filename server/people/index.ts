@@ -13,8 +13,9 @@ import { Roll } from './roll.ts'
 import { notificationRoutes } from './notification-routes.ts'
 import { presenceRoutes } from './presence-routes.ts'
 import { friendRoutes } from './routes.ts'
+import type { Telling } from './telling.ts'
 
-export { notify, withdraw } from './notifications.ts'
+export { notify, notifyAll, withdraw, type News } from './notifications.ts'
 export { readPair } from './relations.ts'
 export { tell, type Telling } from './telling.ts'
 
@@ -39,7 +40,7 @@ export interface People {
   /** Below /api. */
   readonly routes: (api: Api) => void
   /** What is done, in the same transaction, when an account is deleted. */
-  readonly forget: (tx: Tx, user: string) => Promise<void>
+  readonly forget: (tx: Tx, user: string) => Promise<Telling[]>
   /** When all connections have gone: resolves when others have been told so. */
   close(): Promise<void>
 }

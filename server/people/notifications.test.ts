@@ -18,6 +18,8 @@ import { relate } from './relations.ts'
 const mention = (db: Db, user: string, actor: string, subject = newId()) =>
   transaction(db, tx => notify(tx, user, { kind: 'mentioned', subject, actor }))
 
+t.setTimeout(90_000)
+
 await testDatabases(t, async (t, { db, another }) => {
   await t.test('kept, listed with the newest first, marked as read', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')

@@ -25,22 +25,48 @@ export const UNREAD_MOST = 999
  * Keeps a notification for `user`. Resolves with what to tell when the transaction is committed; undefined: nothing, where
  * they have one of that kind and subject, where one of the two has blocked the other, or where the actor has had so many.
  */
-export const notify = async (tx: Tx, user: string, news: News): Promise<Telling | undefined> => {
-  const { kind, subject, actor, room } = news
-  const id = newId()
-  const { rows } = await sql`
+export const notify = async (tx: Tx, user: string, news: News): Promise<Telling | undefined> =>
+  (await notifyAll(tx, [{ user, ...news }]))[0]
+
+/** The same for many, in one statement; those that come first count first. */
+export const notifyAll = async (tx: Tx, news: readonly (News & { readonly user: string })[]): Promise<Telling[]> => {
+  if (news.length === 0) return []
+  const asked = JSON.stringify(news.map((each, place) => ({ ...each, id: newId(), place })))
+  const { rows } = await sql<{ id: string; user_id: string; kind: NotificationKind }>`
     insert into notifications (id, user_id, kind, subject, actor_id, room_id)
-    select ${id}, ${user}, ${kind}, ${subject}, ${actor}, ${room ?? null}
-    where not exists (
-      select from blocks
-      where (user_id = ${user} and blocked_id = ${actor}) or (user_id = ${actor} and blocked_id = ${user})
-    ) and (
-      select count(*) from notifications where user_id = ${user} and actor_id = ${actor} and read_at is null
-    ) < ${UNREAD_BY_ACTOR}
+    select fresh.id, fresh.user, fresh.kind, fresh.subject, fresh.actor, fresh.room
+    from (
+      select asked.*, row_number() over (partition by asked.user, asked.actor order by asked.place) as nth
+      from json_to_recordset(${asked}::json) as asked (
+        id text, "user" text, kind text, subject text, actor text, room text, place integer
+      )
+      where not exists (
+        select from blocks b
+        where (b.user_id = asked.user and b.blocked_id = asked.actor)
+          or (b.user_id = asked.actor and b.blocked_id = asked.user)
+      ) and not exists (
+        select from notifications n
+        where n.user_id = asked.user and n.kind = asked.kind and n.subject = asked.subject
+      )
+    ) as fresh
+    where fresh.nth + (
+      select count(*) from notifications n
+      where n.user_id = fresh.user and n.actor_id = fresh.actor and n.read_at is null
+    ) <= ${UNREAD_BY_ACTOR}
+    order by fresh.user, fresh.place
     on conflict (user_id, kind, subject) do nothing
-    returning id`.execute(tx)
-  return rows.length === 0 ? undefined : tellingOf(tx, user, { id, kind })
+    returning id, user_id, kind`.execute(tx)
+  const unread = await unreadOfAll(
+    tx,
+    rows.map(({ user_id }) => user_id),
+  )
+  return rows.map(({ id, user_id, kind }) => newsOf(user_id, { id, kind, unread: unread.get(user_id)! }))
 }
+
+const newsOf = (user: string, body: { id?: string; kind?: string; unread: number }): Telling => ({
+  user,
+  event: { type: 'notification', body },
+})
 
 /** Takes back what is of no interest any more. Resolves with what to tell, as `notify` does. */
 export const withdraw = async (
@@ -54,20 +80,25 @@ export const withdraw = async (
     .where('kind', '=', kind)
     .where('subject', '=', subject)
     .executeTakeFirst()
-  return gone.numDeletedRows === 0n ? undefined : tellingOf(tx, user)
+  return gone.numDeletedRows === 0n ? undefined : unreadNews(tx, user)
 }
 
-const tellingOf = async (tx: Tx, user: string, named: { id?: string; kind?: string } = {}): Promise<Telling> => ({
-  user,
-  event: { type: 'notification', body: { ...named, unread: await unreadOf(tx, user) } },
-})
+/** What `user` is told where what they have not read is different. */
+export const unreadNews = async (tx: Tx, user: string): Promise<Telling> =>
+  newsOf(user, { unread: await unreadOf(tx, user) })
 
 /** How many notifications `user` has not read, at most `UNREAD_MOST`. */
-export const unreadOf = async (db: Db | Tx, user: string): Promise<number> => {
-  const { rows } = await sql<{ count: number }>`select count(*)::int as count from (
-    select from notifications where user_id = ${user} and read_at is null limit ${UNREAD_MOST}
-  ) as unread`.execute(db)
-  return rows[0]!.count
+export const unreadOf = async (db: Db | Tx, user: string): Promise<number> => (await unreadOfAll(db, [user])).get(user)!
+
+const unreadOfAll = async (db: Db | Tx, users: readonly string[]): Promise<Map<string, number>> => {
+  const { rows } = await sql<{ id: string; count: number }>`
+    select asked.id, (
+      select count(*)::int from (
+        select from notifications where user_id = asked.id and read_at is null limit ${UNREAD_MOST}
+      ) as unread
+    ) as count
+    from unnest(${[...new Set(users)]}::text[]) as asked (id)`.execute(db)
+  return new Map(rows.map(({ id, count }) => [id, count]))
 }
 
 export interface Notification {
@@ -125,5 +156,5 @@ export const markRead = async (tx: Tx, user: string, ids: readonly string[] | 'a
     .where('read_at', 'is', null)
     .$if(ids !== 'all', query => query.where('id', 'in', [...ids]))
     .executeTakeFirst()
-  return marked.numUpdatedRows === 0n ? undefined : tellingOf(tx, user)
+  return marked.numUpdatedRows === 0n ? undefined : unreadNews(tx, user)
 }

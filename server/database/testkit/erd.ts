@@ -34,7 +34,8 @@ const columnsOf = async (db: Db): Promise<readonly Column[]> => {
       (select f.confrelid::regclass::text from pg_constraint f
         where f.conrelid = c.oid and f.contype = 'f' and f.conkey = array[a.attnum]) as refers
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'hoofbeat_migrations'
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+      and c.relname <> 'hoofbeat_migrations'
     order by c.relname collate "C", a.attnum`.execute(db)
   return rows
 }
