@@ -5,7 +5,9 @@ import { openDatabase } from '../database.ts'
 
 const write = (_fields: object, message: string): void => void process.stdout.write(`${message}\n`)
 try {
-  const { db } = await openDatabase(readConfig(process.env), { debug: write, info: write, warn: write, error: write })
+  // What else a node with accounts is given, such as SESSION_SECRET, is not needed here.
+  const config = readConfig({ ...process.env, ACCESS: 'open' })
+  const { db } = await openDatabase(config, { debug: write, info: write, warn: write, error: write })
   await db.selectFrom('users').select('id').execute()
   process.stdout.write('open\n')
   setInterval(() => {}, 60_000)
