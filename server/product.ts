@@ -8,7 +8,7 @@ import { openDatabase, type Db } from './database/database.ts'
 import { sweepOutbox } from './database/outbox.ts'
 import { fleetRoutes, followOrders, type Node } from './fleet/index.ts'
 import { forgetCreations, openApi } from './http/api.ts'
-import { openPeople, type People } from './people/index.ts'
+import { openPeople, tell, type People } from './people/index.ts'
 import type { Access } from './ports/access.ts'
 import type { Counters } from './ports/counters.ts'
 import type { Driver } from './ports/driver.ts'
@@ -71,9 +71,20 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       logger,
     })
     opened.push(people)
-    const forget = [people.forget, forgetInRooms, forgetCreations]
+    // Rooms first: whom an invitation is taken back from is told as long as they are notified of it.
+    const forget = [forgetInRooms, people.forget, forgetCreations]
     const onChange = (change: Change): void => rights.ended(change)
-    const accounts = await openAccounts({ config, db, counters, rights, onChange, forget, mayConnect, logger })
+    const accounts = await openAccounts({
+      config,
+      db,
+      counters,
+      rights,
+      onChange,
+      forget,
+      tell: telling => tell(signals, telling),
+      mayConnect,
+      logger,
+    })
     opened.push(accounts)
     // Before that no token is taken. A database that is away is not waited for longer.
     await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])
@@ -103,7 +114,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
           routes: [
             accounts.routes,
             people.routes,
-            roomsApi({ db, signals, config, hint }),
+            roomsApi({ db, signals, counters, config, hint }),
             api => fleetRoutes(api, { db, presence, signals, forget, hint }),
           ],
           published: [accounts.published],

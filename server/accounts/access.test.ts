@@ -219,6 +219,7 @@ await t.test(
       counters: memoryCounters().port,
       rights: { mayRead: () => true, maySend: () => true },
       mayConnect: () => true,
+      tell: () => {},
       logger: silent,
     })
     t.teardown(() => starting.close())

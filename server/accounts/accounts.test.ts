@@ -1,6 +1,7 @@
 import t from 'tap'
 import { transaction, type Tx } from '../database/database.ts'
 import { HoofbeatError } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { deleteAccount } from './closing.ts'
 import { makeAdmin } from './admin.ts'
@@ -11,7 +12,11 @@ import { freshName, openTestAccounts, PASSWORD } from './testkit/accounts.ts'
 await testDatabases(t, async (t, { db, another }) => {
   const forgotten: string[] = []
   const forget = async (_tx: Tx, user: string): Promise<void> => void forgotten.push(user)
-  const node = await openTestAccounts(t, db, { forget: [forget] })
+  const news = (user: string): Telling => ({ user: 'friend', event: { type: 'gone', body: user } })
+  const telling = async (_tx: Tx, user: string): Promise<readonly Telling[]> => [news(user)]
+  const told: Telling[] = []
+  const tell = (all: readonly Telling[]): void => void told.push(...all)
+  const node = await openTestAccounts(t, db, { forget: [forget, telling], tell })
 
   await t.test('sign up, and read', async t => {
     const name = freshName()
@@ -36,6 +41,15 @@ await testDatabases(t, async (t, { db, another }) => {
     t.match(await node.ask('GET', '/api/users/nobody', other), { status: 404, body: { code: 'NO_SUCH_USER' } })
     t.same(await readPeople(db, [ann.id, ann.id, 'nobody']), new Map([[ann.id, person]]))
     t.same(await readPeople(db, []), new Map())
+    const some = await node.ask('GET', `/api/people?user=${ann.id}&user=nobody&user=${ann.id}`, other)
+    t.same(some, { ...some, status: 200, body: { items: [person] } })
+    t.match(await node.ask('GET', `/api/people?user=${other.id}`, ann), { body: { items: [{ id: other.id }] } })
+    const ids = (count: number): string => Array.from({ length: count }, (_, i) => `user=${i}`).join('&')
+    t.match(await node.ask('GET', `/api/people?${ids(100)}`, ann), { status: 200, body: { items: [] } })
+    for (const bad of ['', 'user=', ids(101)]) {
+      t.match(await node.ask('GET', `/api/people?${bad}`, ann), { status: 400, body: { code: 'BAD_REQUEST' } })
+    }
+    t.equal((await node.ask('GET', `/api/people?user=${ann.id}`)).status, 401)
     t.equal((await node.ask('GET', '/api/me', other)).body['displayName'], other.name, 'without one it is the name')
   })
 
@@ -197,11 +211,16 @@ await testDatabases(t, async (t, { db, another }) => {
     const bob = await node.newcomer()
     const remove = (password: string) => node.ask('POST', '/api/me/deletion', { ...ann, body: { password } })
     t.match(await remove('wrong wrong'), { status: 401, body: { code: 'BAD_CREDENTIALS' } })
-    t.equal((await remove(PASSWORD)).status, 204)
+    t.same(told, [])
+    const removed = await remove(PASSWORD)
+    t.equal(removed.status, 204)
+    t.match(removed.headers['set-cookie'], /^refresh=; .*Path=\/api\/session.*Expires=Thu, 01 Jan 1970/)
     t.same(forgotten, [ann.id])
+    t.same(told, [news(ann.id)], 'when it is done')
     t.match(await node.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
     t.match(await node.ask('GET', `/api/users/${ann.id}`, bob), { status: 404, body: { code: 'NO_SUCH_USER' } })
     t.same((await node.ask('GET', `/api/users?search=${ann.name}`, bob)).body, { items: [] })
+    t.same((await node.ask('GET', `/api/people?user=${ann.id}`, bob)).body, { items: [] })
     await t.rejects(node.signIn(ann.name), /BAD_CREDENTIALS/)
     const row = await db.selectFrom('users').selectAll().where('id', '=', ann.id).executeTakeFirstOrThrow()
     t.match(row, {

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { recordChange } from '../database/access-changes.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
 import { fail } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import { nameKey } from './names.ts'
 import { checkPassword } from './passwords.ts'
 import { readAccount } from './profile.ts'
@@ -49,24 +50,31 @@ export const changePassword = async (
   })
 }
 
-/** What another capability does, in the same transaction, when an account is deleted. */
-export type Forget = (tx: Tx, user: string) => Promise<void>
+/** What another capability does, in the same transaction, when an account is deleted. Resolves with whom to tell, if anybody. */
+export type Forget = (tx: Tx, user: string) => Promise<readonly Telling[] | void>
 
-/** Deletes the account of who asks for it with their password; resolves with the sessions that ended. */
+export interface Deleted {
+  /** Those that ended by it. */
+  readonly sessions: readonly string[]
+  /** Whom to tell now that it is committed. */
+  readonly telling: readonly Telling[]
+}
+
+/** Deletes the account of who asks for it with their password. */
 export const closeAccount = async (
   parts: SignInParts,
   asker: Asker,
   { password, forget }: { readonly password: string; readonly forget: readonly Forget[] },
-): Promise<string[]> => {
+): Promise<Deleted> => {
   await confirm(parts, asker, password)
   return deleteAccount(parts.db, asker.user, forget)
 }
 
 /**
- * Deletes an account: its name is free again, its id is never used for anybody else. Resolves with the sessions that ended.
- * Rejects with LAST_ADMIN, and with NO_SUCH_USER where it is deleted already.
+ * Deletes an account: its name is free again, its id is never used for anybody else. Rejects with LAST_ADMIN, and with
+ * NO_SUCH_USER where it is deleted already.
  */
-export const deleteAccount = (db: Db, user: string, forget: readonly Forget[]): Promise<string[]> =>
+export const deleteAccount = (db: Db, user: string, forget: readonly Forget[]): Promise<Deleted> =>
   transaction(db, async tx => {
     // All of them in one order: of two admins who go at once the second one sees that the first has gone.
     const admins = await tx
@@ -93,8 +101,9 @@ export const deleteAccount = (db: Db, user: string, forget: readonly Forget[]): 
       .where('deleted_at', 'is', null)
       .executeTakeFirst()
     if (cleared.numUpdatedRows === 0n) throw fail('NO_SUCH_USER')
-    for (const one of forget) await one(tx, user)
-    const ended = await endSessions(tx, user)
+    const telling: Telling[] = []
+    for (const one of forget) telling.push(...((await one(tx, user)) ?? []))
+    const sessions = await endSessions(tx, user)
     await recordChange(tx, { kind: 'user', user })
-    return ended
+    return { sessions, telling }
   })

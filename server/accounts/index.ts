@@ -3,6 +3,7 @@
 import type { Config } from '../config.ts'
 import type { Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
+import type { Telling } from '../people/index.ts'
 import type { Api, SignedIn } from '../http/api.ts'
 import type { Access, AccessChange } from '../ports/access.ts'
 import type { Counters } from '../ports/counters.ts'
@@ -36,6 +37,8 @@ export interface AccountsOptions {
   readonly onChange?: (change: Change) => void
   /** What others do when an account is deleted. */
   readonly forget?: readonly Forget[]
+  /** Tells people what concerns them, on whichever nodes they are. */
+  readonly tell: (telling: readonly Telling[]) => void
   /** Whether a page of this Origin may ask a node that was asked for as this Host. */
   readonly mayConnect: (origin: string, host: string) => boolean
   readonly logger: Logger
@@ -91,6 +94,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
     ...parts,
     refreshKey: secrets.refresh,
     forget: options.forget ?? [],
+    tell: options.tell,
     mayConnect: options.mayConnect,
   }
   return {

@@ -1,11 +1,12 @@
 import { Type } from 'typebox'
 import type { Db } from '../database/database.ts'
+import type { Telling } from '../people/index.ts'
 import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
 import { changePassword, closeAccount, type Forget } from './closing.ts'
 import type { Keys } from './keys.ts'
 import { readName } from './names.ts'
 import { checkPassword } from './passwords.ts'
-import { readAccount, readPerson, searchPeople, updateProfile } from './profile.ts'
+import { readAccount, readPeople, readPerson, searchPeople, updateProfile } from './profile.ts'
 import {
   AccountSchema,
   GivenPassword,
@@ -16,6 +17,7 @@ import {
   NewStatusText,
   PersonSchema,
 } from './schemas.ts'
+import { forgetToken } from './refresh-cookie.ts'
 import { signUp } from './sign-up.ts'
 import type { SignInParts } from './sign-in.ts'
 import type { Watch } from './watch.ts'
@@ -24,9 +26,11 @@ export interface RouteParts extends SignInParts {
   readonly db: Db
   readonly watch: Watch
   readonly forget: readonly Forget[]
+  readonly tell: (telling: readonly Telling[]) => void
 }
 
 const SEARCHES_PER_MINUTE = 60
+const PEOPLE_MOST = 100
 const found = new Paging('users', Type.String())
 const tags = ['accounts']
 
@@ -106,10 +110,23 @@ const people = (api: Api, { db }: RouteParts): void => {
     },
     ({ params }) => readPerson(db, params.id),
   )
+  api.get(
+    '/people',
+    {
+      schema: {
+        tags,
+        summary: 'Read people by their ids',
+        description: 'In any order; ids of nobody are left out.',
+        querystring: Type.Object({ user: Type.Array(Id, { minItems: 1, maxItems: PEOPLE_MOST }) }),
+        response: { 200: Type.Object({ items: Type.Array(PersonSchema) }) },
+      },
+    },
+    async ({ query }) => ({ items: [...(await readPeople(db, query.user)).values()] }),
+  )
 }
 
 const own = (api: Api, parts: RouteParts): void => {
-  const { db, watch, forget } = parts
+  const { db, watch, forget, tell } = parts
   api.get(
     '/me',
     { schema: { tags, summary: 'Read your own account', response: { 200: AccountSchema } } },
@@ -160,8 +177,13 @@ const own = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('The account is gone') },
       },
     },
-    async ({ identity, ip, body }, reply) => {
-      watch.ended(await closeAccount(parts, { ...identity, address: ip }, { password: body.password, forget }))
+    async (request, reply) => {
+      const { identity, ip, body } = request
+      const asker = { ...identity, address: ip }
+      const { sessions, telling } = await closeAccount(parts, asker, { password: body.password, forget })
+      watch.ended(sessions)
+      tell(telling)
+      forgetToken(request, reply)
       return reply.code(204).send(null)
     },
   )

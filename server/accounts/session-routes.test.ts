@@ -3,12 +3,51 @@ import { at } from '../database/database.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { until } from '../testkit/node.ts'
 import { DEVICE_KEPT, GRACE } from './sessions.ts'
-import { freshName, openTestAccounts, ORIGIN, page, PASSWORD, type Answer } from './testkit/accounts.ts'
+import {
+  freshName,
+  openTestAccounts,
+  ORIGIN,
+  page,
+  PASSWORD,
+  type Answer,
+  type TestAccounts,
+} from './testkit/accounts.ts'
 import { ACCESS_FOR } from './tokens.ts'
 
 const cookieOf = ({ headers }: Answer): string => [headers['set-cookie']].flat().join('; ')
 /** The name and value alone, as a browser sends them back. */
 const kept = (answer: Answer): string => cookieOf(answer).split(';')[0]!
+
+type Named = readonly [name: string, value: string]
+const named = (text: string): Named => {
+  const [name = '', value = ''] = text.split('=')
+  return [name, value]
+}
+
+/** A browser that is on this node's page, as far as cookies go: it keeps and sends them as RFC 6265 has it. */
+const browser = (node: TestAccounts) => {
+  const jar = new Map<string, { readonly value: string; readonly path: string }>()
+  const ask: TestAccounts['ask'] = async (method, path, { headers, ...more } = {}) => {
+    const sent = [...jar].filter(([, { path: place }]) => path === place || path.startsWith(`${place}/`))
+    const cookie = sent.map(([name, { value }]) => `${name}=${value}`).join('; ')
+    const answer = await node.ask(method, path, {
+      ...more,
+      headers: { ...page, ...headers, ...(cookie && { cookie }) },
+    })
+    for (const line of [answer.headers['set-cookie'] ?? []].flat() as string[]) {
+      const [[name, value], ...attributes] = line.split('; ').map(named) as [Named, ...Named[]]
+      const given = new Map(attributes)
+      if (Date.parse(given.get('Expires') ?? '') <= Date.now()) jar.delete(name)
+      else jar.set(name, { value, path: given.get('Path') ?? '' })
+    }
+    return answer
+  }
+  const signIn = async (name: string): Promise<string> => {
+    const { body } = await ask('POST', '/api/session', { body: { name, password: PASSWORD } })
+    return String(body['accessToken'])
+  }
+  return { ask, signIn, refresh: () => ask('POST', '/api/session/refresh', { body: {} }), cookies: () => jar.size }
+}
 
 await testDatabases(t, async (t, { db, another }) => {
   const clock = { now: Date.now() }
@@ -160,6 +199,43 @@ await testDatabases(t, async (t, { db, another }) => {
     t.equal((await node.ask('DELETE', '/api/sessions', ann)).status, 204)
     t.match(await node.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
     t.equal((await node.ask('GET', '/api/me', other)).status, 200)
+  })
+
+  await t.test('a browser keeps its cookie as long as its own session lasts, whichever way that ends', async t => {
+    const { name } = await node.newcomer()
+    const [one, two] = [browser(node), browser(node)]
+    const ends: ((token: string, session: string) => Promise<Answer>)[] = [
+      token => one.ask('DELETE', '/api/session', { token }),
+      (token, session) => one.ask('DELETE', `/api/sessions/${session}`, { token }),
+      token => one.ask('DELETE', '/api/sessions', { token }),
+    ]
+    for (const end of ends) {
+      const token = await one.signIn(name)
+      const refreshed = await one.refresh()
+      t.equal(refreshed.status, 200)
+      t.equal(one.cookies(), 1)
+      t.equal((await end(token, String(refreshed.body['session']))).status, 204)
+      t.equal(one.cookies(), 0)
+      t.match(await one.refresh(), { status: 401, body: { code: 'BAD_CREDENTIALS' } }, 'it has nothing to send')
+    }
+    const [token, elsewhere] = [await one.signIn(name), await two.signIn(name)]
+    const other = await node.signIn(name)
+    t.equal((await one.ask('DELETE', `/api/sessions/${other.session}`, { token })).status, 204)
+    t.equal(one.cookies(), 1, 'of another session it is not')
+    const bob = await node.newcomer()
+    t.equal((await one.ask('DELETE', '/api/sessions/others', { token })).status, 204)
+    t.match(await two.ask('GET', '/api/me', { token: elsewhere }), { status: 401, body: { code: 'SESSION_ENDED' } })
+    t.match(await two.refresh(), { status: 401, body: { code: 'SESSION_ENDED' } })
+    t.equal(two.cookies(), 0, 'told at the next time that it asks')
+    t.equal((await one.ask('GET', '/api/me', { token })).status, 200)
+    t.equal((await one.refresh()).status, 200)
+    t.equal(one.cookies(), 1)
+    t.match((await one.ask('GET', '/api/sessions', { token })).body, { items: [{ current: true }] })
+    t.equal((await node.ask('GET', '/api/me', bob)).status, 200, 'nobody else')
+    t.equal((await one.ask('DELETE', '/api/sessions/others', { token })).status, 204, 'again: nothing')
+    const body = { password: PASSWORD }
+    t.equal((await one.ask('POST', '/api/me/deletion', { token, body })).status, 204)
+    t.equal(one.cookies(), 0)
   })
 
   await t.test('an access token holds for a quarter of an hour', async t => {

@@ -5,8 +5,9 @@ import { nothing, PAGE_HEADER, PageOf, PageQuery, Paging, type Api } from '../ht
 import type { Row } from '../database/schema.ts'
 import type { Keys } from './keys.ts'
 import { readAccount } from './profile.ts'
+import { demandPage, forgetToken, keepToken, keptToken, type Answering, type Asking } from './refresh-cookie.ts'
 import { AccountSchema, GivenPassword, Id, NewName, Time } from './schemas.ts'
-import { beginSession, DEVICE_KEPT, endSession, endSessions, listSessions, refreshSession } from './sessions.ts'
+import { beginSession, endSession, endSessions, listSessions, refreshSession } from './sessions.ts'
 import { holderOf } from './sign-in.ts'
 import { readRefresh, signAccess, writeRefresh, type Generation } from './tokens.ts'
 import type { RouteParts } from './routes.ts'
@@ -20,8 +21,6 @@ export interface SessionRouteParts extends RouteParts {
   readonly now: () => number
 }
 
-const COOKIE = 'refresh'
-const PATH = '/api/session'
 const SIGN_INS_PER_MINUTE = 120
 const DEVICE_LENGTH = 100
 const tags = ['sessions']
@@ -48,33 +47,10 @@ const SessionSchema = Type.Object({
 })
 const listed = new Paging('sessions', Type.Tuple([Type.Integer(), Type.String()]))
 
-/** What is looked at of a request, and done to an answer, where the cookie counts. */
-interface Asking {
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly cookies: Readonly<Record<string, string | undefined>>
-  readonly host: string
-  readonly protocol: string
-}
-interface Answering {
-  setCookie(name: string, value: string, options: object): unknown
-  clearCookie(name: string, options: object): unknown
-}
-
 export const sessionRoutes = (api: Api, parts: SessionRouteParts): void => {
   begin(api, parts)
   refresh(api, parts)
   devices(api, parts)
-}
-
-/** It goes to nobody but this path of this host, and is read by no script. */
-const attributes = ({ protocol }: Asking) =>
-  ({ path: PATH, httpOnly: true, sameSite: 'strict', secure: protocol === 'https' }) as const
-
-/** Another site's page cannot make a browser send this. Throws FORBIDDEN. */
-const fromPage = ({ headers, host }: Asking, { mayConnect }: SessionRouteParts): void => {
-  const { origin } = headers
-  if (headers[PAGE_HEADER] === undefined) throw fail('FORBIDDEN', `where the cookie counts ${PAGE_HEADER} must be sent`)
-  if (typeof origin !== 'string' || !mayConnect(origin, host)) throw fail('FORBIDDEN', 'to a page of this origin')
 }
 
 /** The answer of who has a session: a fresh access token, and the refresh token where it is kept. */
@@ -87,9 +63,7 @@ const signed = async (
   const account = await readAccount(db, user)
   const { token, expires } = await signAccess(keys, { user, name: account.name, session: generation.session }, now())
   const refreshToken = writeRefresh(refreshKey, generation)
-  if (keep === 'cookie') {
-    reply.setCookie(COOKIE, refreshToken, { ...attributes(request), maxAge: DEVICE_KEPT / 1000 })
-  }
+  if (keep === 'cookie') keepToken(request, reply, refreshToken)
   return {
     accessToken: token,
     expires,
@@ -119,7 +93,7 @@ const begin = (api: Api, parts: SessionRouteParts): void => {
     },
     async (request, reply) => {
       const { name, password, keep, device = request.headers['user-agent'] ?? '' } = request.body
-      if (keep === 'cookie') fromPage(request, parts)
+      if (keep === 'cookie') demandPage(request, parts.mayConnect)
       const address = request.ip
       const { user, hash } = await holderOf(parts, { name, password, address })
       const session = await beginSession(parts.db, { user, hash, kind: 'device', device, address }, parts.now())
@@ -147,8 +121,8 @@ const refresh = (api: Api, parts: SessionRouteParts): void => {
     async (request, reply) => {
       const { refreshToken } = request.body
       const keep = refreshToken === undefined ? 'cookie' : 'body'
-      if (keep === 'cookie') fromPage(request, parts)
-      const token = refreshToken ?? request.cookies[COOKIE]
+      if (keep === 'cookie') demandPage(request, parts.mayConnect)
+      const token = refreshToken ?? keptToken(request)
       if (token === undefined) throw fail('BAD_CREDENTIALS', 'a refresh token is needed')
       const given = readRefresh(parts.refreshKey, token)
       try {
@@ -158,7 +132,7 @@ const refresh = (api: Api, parts: SessionRouteParts): void => {
         // It may have ended just now, because of this very token.
         if (isEnded(error)) {
           parts.watch.ended([given.session])
-          if (keep === 'cookie') reply.clearCookie(COOKIE, attributes(request))
+          if (keep === 'cookie') forgetToken(request, reply)
         }
         throw error
       }
@@ -180,7 +154,7 @@ const devices = (api: Api, parts: SessionRouteParts): void => {
       const { user, session } = request.identity
       await endSession(db, user, session)
       watch.ended([session])
-      reply.clearCookie(COOKIE, attributes(request))
+      forgetToken(request, reply)
       return reply.code(204).send(null)
     },
   )
@@ -216,9 +190,26 @@ const devices = (api: Api, parts: SessionRouteParts): void => {
         response: { 204: nothing('It has ended, everywhere') },
       },
     },
-    async ({ identity, params }, reply) => {
+    async (request, reply) => {
+      const { identity, params } = request
       await endSession(db, identity.user, params.id)
       watch.ended([params.id])
+      if (params.id === identity.session) forgetToken(request, reply)
+      return reply.code(204).send(null)
+    },
+  )
+  api.delete(
+    '/sessions/others',
+    {
+      schema: {
+        tags,
+        summary: 'End all your other sessions',
+        description: 'This one goes on.',
+        response: { 204: nothing('They have ended, everywhere') },
+      },
+    },
+    async ({ identity: { user, session } }, reply) => {
+      watch.ended(await transaction(db, tx => endSessions(tx, user, session)))
       return reply.code(204).send(null)
     },
   )
@@ -232,8 +223,9 @@ const devices = (api: Api, parts: SessionRouteParts): void => {
         response: { 204: nothing('They have ended, everywhere') },
       },
     },
-    async ({ identity }, reply) => {
-      watch.ended(await transaction(db, tx => endSessions(tx, identity.user)))
+    async (request, reply) => {
+      watch.ended(await transaction(db, tx => endSessions(tx, request.identity.user)))
+      forgetToken(request, reply)
       return reply.code(204).send(null)
     },
   )

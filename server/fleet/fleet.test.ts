@@ -3,7 +3,10 @@ import type { Db } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import { memoryPresence } from '../drivers/memory/presence.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
+import { hearing } from '../people/testkit/hearing.ts'
+import type { Telling } from '../people/index.ts'
 import type { Client } from '../ports/presence.ts'
+import { userChannel } from '../ports/signals.ts'
 import { people, roomOf } from '../rooms/testkit/people.ts'
 import { openTestApi } from '../testkit/api.ts'
 import { testDatabases } from '../testkit/database.ts'
@@ -25,7 +28,12 @@ const setUp = async (t: Test, db: Db) => {
   const signals = memorySignals().port
   let hints = 0
   const forgotten: string[] = []
-  const forget = [async (_tx: unknown, user: string): Promise<void> => void forgotten.push(user)]
+  const forget = [
+    async (_tx: unknown, user: string): Promise<readonly Telling[]> => {
+      forgotten.push(user)
+      return [{ user: 'friend', event: { type: 'gone', body: user } }]
+    },
+  ]
   const parts = { db, presence, signals, forget, hint: () => hints++ }
   const ask = await openTestApi(t, db, api => fleetRoutes(api, parts))
   const [admin, ann] = await people(db, 'admin', 'ann')
@@ -44,7 +52,13 @@ const setUp = async (t: Test, db: Db) => {
       waiting.push(look)
       look()
     })
-  return { ask, presence, admin, ann, until, done, forgotten, hints: () => hints }
+  /** What `user` is told from now on. */
+  const listen = async (user: string) => {
+    const each = hearing()
+    await signals.subscribe(userChannel(user), each.listener)
+    return each
+  }
+  return { ask, presence, admin, ann, until, done, forgotten, listen, hints: () => hints }
 }
 
 await testDatabases(t, async (t, { db }) => {
@@ -95,11 +109,14 @@ await testDatabases(t, async (t, { db }) => {
   })
 
   await t.test('accounts and rooms are deleted, which is written down', async t => {
-    const { ask, admin, ann, forgotten, hints } = await setUp(t, db)
+    const { ask, admin, ann, forgotten, listen, hints } = await setUp(t, db)
     const room = await roomOf(db, ann)
+    const [anns, friends] = [await listen(ann), await listen('friend')]
     t.equal((await ask(admin, 'DELETE', `/admin/rooms/${room}`)).status, 204)
+    t.same(await anns.until(1), [{ type: 'membership', body: { room, role: 'none' } }])
     t.match(await ask(admin, 'DELETE', `/admin/rooms/${room}`), { status: 404, body: { code: 'NO_SUCH_ROOM' } })
     t.equal((await ask(admin, 'DELETE', `/admin/users/${ann}`)).status, 204)
+    t.same(await friends.until(1), [{ type: 'gone', body: ann }], 'whom it concerns is told')
     t.match(await ask(admin, 'DELETE', `/admin/users/${ann}`), { status: 404, body: { code: 'NO_SUCH_USER' } })
     t.same([forgotten, hints()], [[ann], 2])
     const { body } = await ask(admin, 'GET', '/admin/audit?limit=2')

@@ -3,6 +3,7 @@ import { deleteAccount, PersonSchema, readAccount, readPeople, type Forget } fro
 import { transaction, type Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
 import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { tell } from '../people/index.ts'
 import type { Presence } from '../ports/presence.ts'
 import type { Signals } from '../ports/signals.ts'
 import { removeRoom } from '../rooms/index.ts'
@@ -141,7 +142,7 @@ const announcements = (api: Api, { db, signals }: RouteParts): void => {
   )
 }
 
-const removals = (api: Api, { db, forget, hint }: RouteParts): void => {
+const removals = (api: Api, { db, signals, forget, hint }: RouteParts): void => {
   const params = Type.Object({ id: Id })
   api.delete(
     '/admin/users/:id',
@@ -158,7 +159,8 @@ const removals = (api: Api, { db, forget, hint }: RouteParts): void => {
     async ({ identity, params: { id: user }, ip }, reply) => {
       await demandAdmin(db, identity.user)
       const note: Forget = tx => writeDown(tx, { actor: identity.user, act: 'delete user', user, address: ip })
-      await deleteAccount(db, user, [...forget, note])
+      const { telling } = await deleteAccount(db, user, [...forget, note])
+      tell(signals, telling)
       hint()
       return reply.code(204).send(null)
     },
@@ -177,10 +179,11 @@ const removals = (api: Api, { db, forget, hint }: RouteParts): void => {
     },
     async ({ identity, params: { id: room }, ip }, reply) => {
       await demandAdmin(db, identity.user)
-      await transaction(db, async tx => {
-        await removeRoom(tx, room)
+      const telling = await transaction(db, async tx => {
         await writeDown(tx, { actor: identity.user, act: 'delete room', room, address: ip })
+        return removeRoom(tx, room)
       })
+      tell(signals, telling)
       hint()
       return reply.code(204).send(null)
     },

@@ -281,7 +281,7 @@ await t.test('the page of the document is shown at /docs, with nothing from else
   t.notMatch(page.text, /<script>|https?:\/\//, 'no inline script')
   t.equal(
     page.headers['content-security-policy'],
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none';",
   )
   t.match(await ask('/docs/json'), {
     status: 200,

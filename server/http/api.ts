@@ -99,7 +99,11 @@ export const openApi = async (app: FastifyInstance, options: ApiOptions): Promis
   })
 }
 
-/** What holds for every request: by which name, how often, and how it is told what is wrong. */
+/**
+ * What holds for every request: by which name, how often, and how it is told what is wrong. Requests are counted by each node
+ * for itself: they are what costs a node something, and a node that would have to ask Redis first could be stopped by it. What
+ * is to hold for all nodes together (tries to sign in, new accounts, rooms, invitations) is counted through ports/counters.ts.
+ */
 const guard = (scope: FastifyInstance, { config, loopback }: ApiOptions): void => {
   const mayAsk = hostCheck({ hosts: config.HOSTS, loopback })
   const perAddress = scope.createRateLimit({ max: config.REQUESTS_PER_ADDRESS })

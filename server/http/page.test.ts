@@ -57,7 +57,7 @@ void t.test('the page is asked for again each time, what it loads is kept for a 
     t.equal(await page.text(), '<!doctype html><title>Hoofbeat</title>')
     t.equal(page.headers.get('content-type'), 'text/html; charset=utf-8')
     t.equal(page.headers.get('cache-control'), 'no-cache')
-    t.match(page.headers.get('content-security-policy'), /^default-src 'none'; /)
+    t.match(page.headers.get('content-security-policy'), /^default-src 'none';/)
   }
   const manifest = await fetch(`${url}/manifest.webmanifest`)
   t.equal(manifest.headers.get('cache-control'), 'no-cache')

@@ -47,14 +47,15 @@ const untilClosed = async (socket: Socket): Promise<string> => {
 
 const security = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
-    "frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "default-src 'none';script-src 'self';style-src 'self';img-src 'self';connect-src 'self';base-uri 'none';" +
+    "frame-ancestors 'none';form-action 'none';require-trusted-types-for 'script';trusted-types 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'permissions-policy':
     'camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(), payment=(), serial=(), usb=()',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
+  'x-frame-options': 'DENY',
 }
 const hasSecurity = (t: Test, answer: string): void => {
   for (const [name, value] of Object.entries(security)) t.ok(answer.includes(`\r\n${name}: ${value}\r\n`), name)
@@ -192,6 +193,7 @@ void t.test('with TLS: HTTPS and HSTS', async t => {
   const hsts = { 'strict-transport-security': 'max-age=31536000' }
   t.match(await ask('/'), { status: 200, body: 'fine', headers: { ...security, ...hsts } })
   t.match(await ask('/missing'), { status: 404, headers: { ...security, ...hsts } })
+  t.match(await ask('/%zz'), { status: 400, headers: { ...security, ...hsts } })
   t.equal(await talk(port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'), '', 'no TLS at all')
   const garbage = connectTls({ port, host: '127.0.0.1', ca: tls.cert })
   garbage.write('CONNECT\n\n\0')

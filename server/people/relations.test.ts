@@ -53,6 +53,8 @@ const crowd = async (db: Db, user: string, count: number, state: 'requested' | '
     .execute()
 }
 
+t.setTimeout(90_000)
+
 await testDatabases(t, async (t, { db, another }) => {
   await t.test('asking, accepting: both are told, each as they see it', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')
@@ -135,13 +137,28 @@ await testDatabases(t, async (t, { db, another }) => {
     for (const act of ['request', 'block'] as const) {
       await t.rejects(doing(db, ann, newId(), act), { code: 'NO_SUCH_USER' })
     }
+    const [cher, dan] = await people(db, 'cher', 'dan')
     await doing(db, ann, bob, 'request')
-    await transaction(db, async tx => {
+    await doing(db, bob, cher, 'request')
+    await doing(db, cher, bob, 'accept')
+    await doing(db, dan, bob, 'block')
+    await doing(db, bob, dan, 'block')
+    const telling = await transaction(db, async tx => {
       await notify(tx, ann, { kind: 'mentioned', subject: 'x', actor: bob })
-      await partFromAll(tx, bob)
+      const parted = await partFromAll(tx, bob)
       const gone = { name: null, name_key: null, password_hash: null, deleted_at: sql<number>`now()` }
       await tx.updateTable('users').set(gone).where('id', '=', bob).execute()
+      return parted
     })
+    const none = { type: 'friendship', body: { user: bob, state: 'none' } }
+    const expected = [
+      { user: ann, event: none },
+      { user: cher, event: none },
+      { user: dan, event: { type: 'block', body: { user: bob, blocked: false } } },
+      { user: ann, event: { type: 'notification', body: { unread: 0 } } },
+    ]
+    const inOrder = (all: readonly object[]) => all.map(each => JSON.stringify(each)).toSorted()
+    t.same(inOrder(telling), inOrder(expected), 'all whom it concerns are told, each once')
     t.equal(await rowsOf(db, ann, bob), 0)
     t.equal(await unreadOf(db, ann), 0)
     await t.rejects(doing(db, ann, bob, 'request'), { code: 'NO_SUCH_USER' })

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { recordChange } from '../database/access-changes.ts'
 import type { Db, Tx } from '../database/database.ts'
 import { fail } from '../errors.ts'
-import { notify, withdraw } from './notifications.ts'
+import { notify, unreadNews, withdraw } from './notifications.ts'
 import { after, mirror, shown, type Act, type Pair, type Standing } from './pair.ts'
 import type { Telling } from './telling.ts'
 
@@ -169,18 +169,32 @@ const notices = async (tx: Tx, me: string, them: string, before: Pair, now: Pair
   return telling.filter(each => each !== undefined)
 }
 
-/** Ends everything between `user`, whose account ends, and others. */
-export const partFromAll = async (tx: Tx, user: string): Promise<void> => {
-  await tx
+/** Ends everything between `user`, whose account ends, and others. Resolves with what to tell those. */
+export const partFromAll = async (tx: Tx, user: string): Promise<Telling[]> => {
+  const friendships = await tx
     .deleteFrom('friendships')
     .where(eb => eb.or({ low_id: user, high_id: user }))
+    .returning(['low_id', 'high_id'])
     .execute()
-  await tx
+  const blocks = await tx
     .deleteFrom('blocks')
     .where(eb => eb.or({ user_id: user, blocked_id: user }))
+    .returning('user_id')
     .execute()
-  await tx
+  const notifications = await tx
     .deleteFrom('notifications')
     .where(eb => eb.or({ user_id: user, actor_id: user }))
+    .returning('user_id')
     .execute()
+  const telling: Telling[] = friendships.map(({ low_id: low, high_id: high }) => ({
+    user: low === user ? high : low,
+    event: { type: 'friendship', body: { user, state: 'none' } },
+  }))
+  for (const { user_id: other } of blocks) {
+    if (other !== user) telling.push({ user: other, event: { type: 'block', body: { user, blocked: false } } })
+  }
+  for (const other of new Set(notifications.map(({ user_id }) => user_id))) {
+    if (other !== user) telling.push(await unreadNews(tx, other))
+  }
+  return telling
 }

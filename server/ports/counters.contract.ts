@@ -46,6 +46,23 @@ export const countersContract = (t: Test, open: (t: Test) => Promise<Driver<Coun
     t.ok(Date.now() - started >= 199)
   })
 
+  void t.test('several at once, and none where that would be too many', async t => {
+    const counters = await begin(t)
+    const key = randomUUID()
+    const add = async (by: number, most: number) => (await counters.add(key, WINDOW, { by, most })).count
+    t.equal(await add(4, 3), 4)
+    t.equal(await add(2, 3), 2, 'nothing had been counted')
+    t.equal(await add(2, 3), 4)
+    t.equal(await add(1, 3), 3)
+    const { count, left } = await counters.add(key, WINDOW, { most: 3 })
+    t.equal(count, 4)
+    t.ok(left > WINDOW - 5_000 && left <= WINDOW)
+    t.equal((await counters.add(key, WINDOW)).count, 4, 'without a limit it is counted')
+    const many = randomUUID()
+    const all = await Promise.all(Array.from({ length: 20 }, () => counters.add(many, WINDOW, { by: 2, most: 10 })))
+    t.equal(all.filter(({ count }) => count <= 10).length, 5)
+  })
+
   void t.test('what is cleared is counted anew, and nothing else', async t => {
     const counters = await begin(t)
     const [a, b] = [randomUUID(), randomUUID()]

@@ -10,8 +10,11 @@ export interface Count {
  * must not be lost. Neither method rejects: while the others' counts cannot be reached, each node goes on with its own.
  */
 export interface Counters {
-  /** Counts one more under `key`. With the first a window of `window` ms begins; after that it is counted anew. */
-  add(key: string, window: number): Promise<Count>
+  /**
+   * Counts one more under `key`, or `by` more; where that makes more than `most`, it counts nothing and answers what it would
+   * have been. With the first a window of `window` ms begins; after that it is counted anew.
+   */
+  add(key: string, window: number, options?: { readonly by?: number; readonly most?: number }): Promise<Count>
   /** Forgets what was counted under `key`. */
   clear(key: string): Promise<void>
 }

@@ -14,7 +14,7 @@ import { openDirect } from './create.ts'
 import { logOfRooms } from './log.ts'
 import { may, type Standing } from './rights.ts'
 import { setRole } from './roles.ts'
-import { people, roomOf } from './testkit/people.ts'
+import { people, roomOf, unlimited } from './testkit/people.ts'
 
 const CACHED = 1_000
 
@@ -66,7 +66,7 @@ await testDatabases(t, async (t, { kind, db, another }) => {
         t.equal(await send(user, room), may('send', visibility, standing), `${standing} sends ${visibility}`)
       }
     }
-    const { room: direct } = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now: Date.now() }))
+    const { room: direct } = await write(tx => openDirect(tx, ann, bob, unlimited()))
     for (const [user, allowed] of [
       [ann, true],
       [bob, true],
@@ -117,7 +117,7 @@ await testDatabases(t, async (t, { kind, db, another }) => {
 
   await t.test('a block ends sending in the direct room of the two, reading not', async t => {
     const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
-    const { room } = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now: Date.now() }))
+    const { room } = await write(tx => openDirect(tx, ann, bob, unlimited()))
     const shared = await roomOf(db, cem, { members: [ann, bob] })
     for (const [user, other] of [
       [ann, bob],
@@ -191,7 +191,7 @@ await testDatabases(t, async (t, { kind, db, another }) => {
   await t.test('records: by their type, and by whom what they refer to was written', async t => {
     const [ann, bob, cem, eve] = await people(db, 'ann', 'bob', 'cem', 'eve')
     const room = await roomOf(db, ann, { admins: [bob], members: [cem], visibility: 'public' })
-    const { room: direct } = await write(tx => openDirect(tx, ann, cem, { strangersPerHour: 9, now: Date.now() }))
+    const { room: direct } = await write(tx => openDirect(tx, ann, cem, unlimited()))
     await log.create([room, direct.id])
     const say = async (sender: string, headers = {}, where = room) => {
       const [position] = await log.append(where, [record(sender, headers)])

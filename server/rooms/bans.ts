@@ -20,8 +20,9 @@ export const ban = async (tx: Tx, id: RoomId, actor: string, user: string): Prom
   return telling
 }
 
-/** `user` may come back, as anyone may who was never there. */
-export const unban = async (tx: Tx, id: RoomId, actor: string, user: string): Promise<void> => {
+/** `user` may come back, as anyone may who was never there: nobody is told. */
+export const unban = async (tx: Tx, id: RoomId, actor: string, user: string): Promise<readonly Telling[]> => {
   await holdUpon(tx, id, actor, 'unban', user)
   await tx.deleteFrom('bans').where('room_id', '=', id).where('user_id', '=', user).execute()
+  return []
 }

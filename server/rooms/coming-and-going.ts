@@ -3,10 +3,11 @@ import type { Tx } from '../database/database.ts'
 import { fail } from '../errors.ts'
 import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
-import { announce } from './announce.ts'
-import { addMember, removeMember } from './membership.ts'
+import { addMember, placeNews, removeMember } from './membership.ts'
 import { removeRoom } from './removal.ts'
+import { give } from './roles.ts'
 import { demand, hold, holdUpon, lockRow, standingOf } from './room.ts'
+import { invitationNews } from './settling.ts'
 
 // What somebody does resolves with whom to tell of it, when it is committed.
 
@@ -36,37 +37,52 @@ export const kick = async (tx: Tx, id: RoomId, actor: string, user: string): Pro
 }
 
 /**
- * Takes `user`, whose account ends, out of every room, with their invitations and bans. What they own goes to the admin who has been there longest, else to
- * such a member; a room that nobody is left in is deleted.
+ * Takes `user`, whose account ends, out of every room, with their invitations and bans. What they own goes to the admin who has
+ * been there longest, else to such a member; a room that nobody is left in is deleted. Resolves with whom to tell.
  */
-export const leaveEverything = async (tx: Tx, user: string): Promise<void> => {
+export const leaveEverything = async (tx: Tx, user: string): Promise<Telling[]> => {
   const rooms = await tx
     .selectFrom('members')
     .select('room_id')
     .where('user_id', '=', user)
     .orderBy('room_id')
     .execute()
-  for (const { room_id: id } of rooms) await leaveBehind(tx, id, user)
-  await tx
+  const telling: Telling[] = []
+  for (const { room_id: id } of rooms) telling.push(...(await leaveBehind(tx, id, user)))
+  const invitations = await tx
     .deleteFrom('invitations')
     .where(eb => eb.or({ inviter_id: user, invitee_id: user }))
+    .returningAll()
     .execute()
+  // Those that they had sent went with their memberships.
+  for (const each of invitations) {
+    if (each.state === 'pending') telling.push(invitationNews(each.inviter_id, { ...each, state: 'declined' }))
+  }
   await tx.deleteFrom('bans').where('user_id', '=', user).execute()
+  return telling
 }
 
-const leaveBehind = async (tx: Tx, id: RoomId, user: string): Promise<void> => {
+const leaveBehind = async (tx: Tx, id: RoomId, user: string): Promise<Telling[]> => {
   const room = await lockRow(tx, id)
   const mine = await standingOf(tx, id, user)
   // Deleted, or kicked out, while the lock was waited for.
-  if (!room || mine === 'outsider' || mine === 'banned') return
+  if (!room || mine === 'outsider' || mine === 'banned') return []
   if (room.member_count === 1) return removeRoom(tx, id)
-  await removeMember(tx, room, user, user)
-  if (mine === 'owner') await inherit(tx, id, user)
+  const telling = await removeMember(tx, room, user, user)
+  if (mine === 'owner' || room.visibility === 'direct') {
+    const first = await longestThere(tx, id)
+    // Whom a direct room is with is said where it is listed.
+    const news =
+      mine === 'owner' ? await give(tx, id, user, { user: first, role: 'owner' }) : placeNews(first, id, 'member')
+    telling.push(news)
+  }
   await recordChange(tx, { kind: 'member', user, room: id })
+  return telling
 }
 
-const inherit = async (tx: Tx, id: RoomId, from: string): Promise<void> => {
-  const { user_id: heir } = await tx
+/** Of admins, else of members. */
+const longestThere = async (tx: Tx, id: RoomId): Promise<string> => {
+  const { user_id: user } = await tx
     .selectFrom('members')
     .select('user_id')
     .where('room_id', '=', id)
@@ -75,6 +91,5 @@ const inherit = async (tx: Tx, id: RoomId, from: string): Promise<void> => {
     .orderBy('user_id')
     .limit(1)
     .executeTakeFirstOrThrow()
-  await tx.updateTable('members').set({ role: 'owner' }).where('room_id', '=', id).where('user_id', '=', heir).execute()
-  await announce(tx, id, from, { event: 'role', user: heir, role: 'owner' })
+  return user
 }

@@ -1,17 +1,16 @@
-import { sql } from 'kysely'
 import { at, type Tx } from '../database/database.ts'
 import { newId, sharedId } from '../database/ids.ts'
 import { fail } from '../errors.ts'
-import { readPair } from '../people/index.ts'
+import { readPair, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
-import { inviteTo, type InviteOptions, type Sent } from './invitations.ts'
-import { addMember, holdUser } from './membership.ts'
+import { inviteTo, type Sent } from './invitations.ts'
+import { addMember, holdUser, placeNews } from './membership.ts'
 import { aboutOf, nameOf } from './names.ts'
+import type { Spend } from './quotas.ts'
 import type { Room } from './room.ts'
 
 /** How many members a room takes where nobody says otherwise. */
 const USUAL_MEMBERS = 100
-const HOUR = 3_600_000
 
 export interface NewRoom {
   readonly name: string
@@ -26,27 +25,24 @@ export interface NewRoom {
 export interface CreateOptions {
   /** The most that `maxMembers` may be. */
   readonly mostMembers: number
-  readonly roomsPerHour: number
-  readonly invitationsPerHour: number
+  readonly spend: Spend
   readonly now: number
 }
 
 /**
  * Makes a room that `actor` owns, and invites people to it. Its log is made when somebody first reads or writes in it. Rejects
- * with TOO_MANY_ROOMS, BAD_NAME, BAD_REQUEST, and as `invite` does; then there is no room.
+ * with TOO_MANY_ROOMS, BAD_NAME, BAD_REQUEST, NO_SUCH_USER, and as `invite` does; then there is no room.
  */
 export const createRoom = async (
   tx: Tx,
   actor: string,
   { name: wanted, about = '', visibility, maxMembers, invite = [] }: NewRoom,
-  { mostMembers, roomsPerHour, invitationsPerHour, now }: CreateOptions,
+  { mostMembers, spend, now }: CreateOptions,
 ): Promise<{ readonly room: Room } & Sent> => {
   const { name, key } = nameOf(wanted)
   const most = maxMembers ?? Math.min(USUAL_MEMBERS, mostMembers)
   if (most < 1 || most > mostMembers) throw fail('BAD_REQUEST', `maxMembers takes 1 to ${mostMembers}`)
-  await oneAtATime(tx, actor)
-  const made = await madeSince(tx, actor, now - HOUR)
-  if (made >= roomsPerHour) throw fail('TOO_MANY_ROOMS', `${roomsPerHour} an hour`)
+  await holdUser(tx, actor)
   const room = await tx
     .insertInto('rooms')
     .values({
@@ -62,62 +58,35 @@ export const createRoom = async (
     })
     .returningAll()
     .executeTakeFirstOrThrow()
-  await addMember(tx, room, actor, 'owner')
-  const options: InviteOptions = { perHour: invitationsPerHour, now }
-  const sent = await inviteTo(tx, { room, actor, mine: 'owner' }, invite, options)
-  return { room: { ...room, member_count: 1 }, ...sent }
-}
-
-/** Holds back what the same user makes elsewhere at the same time, so that quotas count right. */
-const oneAtATime = async (tx: Tx, user: string): Promise<void> => {
-  const row = await tx
-    .selectFrom('users')
-    .select('id')
-    .where('id', '=', user)
-    .where('deleted_at', 'is', null)
-    .forNoKeyUpdate()
-    .executeTakeFirst()
-  if (!row) throw fail('NO_SUCH_USER', user)
-}
-
-const madeSince = async (tx: Tx, user: string, since: number): Promise<number> => {
-  const { made } = await tx
-    .selectFrom('rooms')
-    .select(sql<number>`count(*)::int`.as('made'))
-    .where('created_by', '=', user)
-    .where('created_at', '>', at(since))
-    .where('visibility', '<>', 'direct')
-    .executeTakeFirstOrThrow()
-  return made
+  const own = await addMember(tx, room, actor, 'owner')
+  const sent = await inviteTo(tx, { room, actor, mine: 'owner' }, invite, now)
+  await spend(actor, 'rooms')
+  await spend(actor, 'invitations', sent.made)
+  return { room: { ...room, member_count: 1 }, ...sent, telling: [...own, ...sent.telling] }
 }
 
 /** The room of two people: both find the same one, whoever asks first. */
 export const directId = (one: string, other: string): RoomId => sharedId('direct', one, other)
 
 /**
- * The direct room of `actor` and `other`, made where there is none yet. Rejects with BAD_REQUEST for oneself, NO_SUCH_USER,
- * FORBIDDEN where one has blocked the other, and QUOTA_REACHED where `actor` has opened one with too many strangers.
+ * The direct room of `actor` and `other`, made where there is none yet; then both are to be told. Rejects with BAD_REQUEST for
+ * oneself, NO_SUCH_USER, FORBIDDEN where one has blocked the other, and QUOTA_REACHED where `actor` has opened one with too
+ * many strangers.
  */
 export const openDirect = async (
   tx: Tx,
   actor: string,
   other: string,
-  { strangersPerHour, now }: { readonly strangersPerHour: number; readonly now: number },
-): Promise<{ readonly room: Room; readonly made: boolean }> => {
+  { spend, now }: Pick<CreateOptions, 'spend' | 'now'>,
+): Promise<{ readonly room: Room; readonly made: boolean; readonly telling: readonly Telling[] }> => {
   if (actor === other) throw fail('BAD_REQUEST', 'a direct room is of two people')
   const id = directId(actor, other)
   const find = () => tx.selectFrom('rooms').selectAll().where('id', '=', id).executeTakeFirst()
-  let known = await find()
-  if (!known) {
-    await oneAtATime(tx, actor)
-    // On another device they have just opened it.
-    known = await find()
-  }
-  if (known) return { room: known, made: false }
+  const known = await find()
+  if (known) return { room: known, made: false, telling: [] }
   const names = { [actor]: await holdUser(tx, actor), [other]: await holdUser(tx, other) }
   const { standing, blocking, blocked } = await readPair(tx, actor, other)
   if (blocking || blocked) throw fail('FORBIDDEN', 'to write to this user')
-  if (standing !== 'friends') await demandQuota(tx, actor, strangersPerHour, now)
   const room = await tx
     .insertInto('rooms')
     .values({
@@ -132,20 +101,10 @@ export const openDirect = async (
     .onConflict(conflict => conflict.doNothing())
     .returningAll()
     .executeTakeFirst()
-  // The other one was faster.
-  if (!room) return { room: (await find())!, made: false }
+  // The other one was faster, or another device.
+  if (!room) return { room: (await find())!, made: false, telling: [] }
   const members = Object.entries(names).map(([user_id, name_key]) => ({ room_id: id, user_id, name_key }))
   await tx.insertInto('members').values(members).execute()
-  return { room, made: true }
-}
-
-/** Of the direct rooms that somebody has opened within the hour, those with friends do not count. */
-const demandQuota = async (tx: Tx, user: string, perHour: number, now: number): Promise<void> => {
-  const { rows } = await sql<{ strangers: number }>`
-    select count(*)::int as strangers from rooms r join members m on m.room_id = r.id and m.user_id <> ${user}
-    where r.created_by = ${user} and r.visibility = 'direct' and r.created_at > ${at(now - HOUR)} and not exists (
-      select from friendships f where f.state = 'accepted'
-        and f.low_id = least(m.user_id, ${user}) and f.high_id = greatest(m.user_id, ${user}))`.execute(tx)
-  if (rows[0]!.strangers >= perHour)
-    throw fail('QUOTA_REACHED', `${perHour} direct rooms with people who are no friends`)
+  if (standing !== 'friends') await spend(actor, 'strangers')
+  return { room, made: true, telling: [actor, other].map(user => placeNews(user, id, 'member')) }
 }

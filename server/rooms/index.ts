@@ -1,9 +1,11 @@
 /** Rooms: who is in them, what they may do there, and what the rooms' logs are told of it. */
 
 import type { Api } from '../http/api.ts'
+import type { Counters } from '../ports/counters.ts'
 import { leaveEverything } from './coming-and-going.ts'
 import { invitationRoutes } from './invitation-routes.ts'
 import { memberRoutes } from './member-routes.ts'
+import { quotas, type QuotaLimits } from './quotas.ts'
 import { roomRoutes, type RouteParts } from './routes.ts'
 
 export { roomRights } from './access.ts'
@@ -12,10 +14,13 @@ export { removeRoom } from './removal.ts'
 /** What is done, in the same transaction, when an account is deleted. */
 export { leaveEverything as forgetInRooms }
 
+export type RoomsOptions = Omit<RouteParts, 'spend'> & { readonly counters: Counters; readonly config: QuotaLimits }
+
 /** Below /api. */
 export const roomsApi =
-  (parts: RouteParts) =>
+  (options: RoomsOptions) =>
   (api: Api): void => {
+    const parts: RouteParts = { ...options, spend: quotas(options.counters, options.config) }
     roomRoutes(api, parts)
     memberRoutes(api, parts)
     invitationRoutes(api, parts)

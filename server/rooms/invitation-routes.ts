@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import { transaction, type Tx } from '../database/database.ts'
-import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
-import { tell, type Telling } from '../people/index.ts'
+import { nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import type { Telling } from '../people/index.ts'
 import { accept, decline, invite, revoke } from './invitations.ts'
 import { joinByLink, makeLink, revokeLink } from './links.ts'
 import { invitationsTo, linksOf, myInvitations, readRoom } from './lists.ts'
-import { commit, type RouteParts } from './routes.ts'
+import { commit, commitOnce, commitOnly, type RouteParts } from './routes.ts'
 import {
   Id,
   InvitationSchema,
@@ -34,7 +34,7 @@ export const invitationRoutes = (api: Api, parts: RouteParts): void => {
   byLink(api, parts)
 }
 
-const asking = (api: Api, { db, signals, config, hint }: RouteParts): void => {
+const asking = (api: Api, parts: RouteParts): void => {
   api.post(
     '/rooms/:id/invitations',
     {
@@ -48,25 +48,13 @@ const asking = (api: Api, { db, signals, config, hint }: RouteParts): void => {
         response: { 201: Type.Object({ invitations: Type.Array(Type.Object({ id: Id, user: Id })) }) },
       },
     },
-    async (request, reply) => {
-      const { identity, params, body } = request
-      let telling: readonly Telling[] = []
-      const answer = await createOnce(db, {
-        request,
-        reply,
-        scope: identity.user,
-        same: body,
-        work: async tx => {
-          const options = { perHour: config.INVITATIONS_PER_HOUR, now: Date.now() }
-          const sent = await invite(tx, params.id, identity.user, body.users, options)
-          telling = sent.telling
-          return { invitations: sent.invitations.map(({ id, invitee_id }) => ({ id, user: invitee_id })) }
-        },
-      })
-      tell(signals, telling)
-      hint()
-      return answer
-    },
+    (request, reply) =>
+      commitOnce(parts, request, reply, async tx => {
+        const { identity, params, body } = request
+        const options = { spend: parts.spend, now: Date.now() }
+        const { invitations, telling } = await invite(tx, params.id, identity.user, body.users, options)
+        return { body: { invitations: invitations.map(({ id, invitee_id: user }) => ({ id, user })) }, telling }
+      }),
   )
 }
 
@@ -133,10 +121,8 @@ const answering = (api: Api, parts: RouteParts): void => {
         config: { errors: ['NO_SUCH_INVITATION', 'INVITATION_OVER'] },
         schema: { tags, summary, params: RoomParams, response: { 204: nothing('It is over') } },
       },
-      async ({ identity, params }, reply) => {
-        await commit(parts, async tx => (await act(tx, params.id, identity.user, Date.now())).telling)
-        return reply.code(204).send(null)
-      },
+      ({ identity, params }, reply) =>
+        commitOnly(parts, reply, async tx => (await act(tx, params.id, identity.user, Date.now())).telling),
     )
   }
 }

@@ -11,9 +11,8 @@ import type { InvitationState } from './settling.ts'
 import { invitationsTo, myInvitations } from './lists.ts'
 import { standingOf } from './room.ts'
 import { deleteRoom } from './removal.ts'
-import { ended, people, rolesIn, roomOf, told } from './testkit/people.ts'
+import { ended, people, rolesIn, roomOf, spendUpTo, told, unlimited } from './testkit/people.ts'
 
-const HOUR = 3_600_000
 t.setTimeout(90_000)
 
 const kinds = ['invite', 'accept', 'decline', 'revoke', 'ban', 'unban', 'kick', 'wait'] as const
@@ -89,7 +88,7 @@ const course = async (db: Db, steps: readonly Step[]): Promise<void> => {
   const sendInvitation = async (by: string): Promise<void> => {
     const { now, standing, invitations } = model
     const pending = invitations.find(({ state }) => state === 'pending')
-    const { invitations: sent } = await write(tx => invite(tx, room, by, [guest], { perHour: 1000, now }))
+    const { invitations: sent } = await write(tx => invite(tx, room, by, [guest], unlimited(now)))
     const holds = pending !== undefined && pending.expires > now
     if ((sent.length === 0) !== (standing === 'member')) throw new Error('members are left out, and nobody else')
     const [one] = sent
@@ -138,9 +137,8 @@ await testDatabases(t, async (t, { db }) => {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
   const all = { after: undefined, limit: 100 }
   const now = Date.now()
-  const perHour = 1_000
   const ask = async (room: string, from: string, to: string, time = now) => {
-    const { invitations, telling } = await write(tx => invite(tx, room, from, [to], { perHour, now: time }))
+    const { invitations, telling } = await write(tx => invite(tx, room, from, [to], unlimited(time)))
     return { invitation: invitations[0]!, told: brief(telling) }
   }
   const block = (user: string, blocked: string) =>
@@ -158,7 +156,12 @@ await testDatabases(t, async (t, { db }) => {
     t.match(await invitationsTo(db, room, ann, now, all), [{ id: invitation.id }])
     const accepted = await write(tx => accept(tx, invitation.id, bob, now))
     t.equal(accepted.room.id, room)
-    const both = [`${ann} invitation accepted`, `${bob} notification`, `${bob} invitation accepted`]
+    const both = [
+      `${bob} membership`,
+      `${ann} invitation accepted`,
+      `${bob} notification`,
+      `${bob} invitation accepted`,
+    ]
     t.same(brief(accepted.telling), both, 'both sides are told')
     t.same(await rolesIn(db, room), { [ann]: 'owner', [bob]: 'member' })
     t.same(await told(db, room), [{ by: bob, event: 'joined', user: bob }])
@@ -264,8 +267,8 @@ await testDatabases(t, async (t, { db }) => {
     t.same(again.told, [], 'one at a time')
     t.equal(again.invitation.inviter_id, cem)
     t.same(
-      await write(tx => invite(tx, open, ann, [cem, ann], { perHour, now })),
-      { invitations: [], telling: [] },
+      await write(tx => invite(tx, open, ann, [cem, ann], unlimited(now))),
+      { invitations: [], made: 0, telling: [] },
       'members are left out',
     )
     await t.rejects(ask(open, ann, 'nobody'), { code: 'NO_SUCH_USER' })
@@ -288,14 +291,13 @@ await testDatabases(t, async (t, { db }) => {
   await t.test('quota: so many invitations per user within an hour', async t => {
     const [ann, ...guests] = await people(db, 'ann', 'bob', 'cem', 'dan')
     const room = await roomOf(db, ann)
-    const some = (people: readonly string[], time: number) =>
-      write(tx => invite(tx, room, ann, people, { perHour: 2, now: time }))
-    await t.rejects(some(guests, now), { code: 'QUOTA_REACHED' })
-    t.same(await invitationsTo(db, room, ann, now, all), [], 'then none of them is sent')
-    await some(guests.slice(0, 2), now)
-    await t.rejects(some(guests.slice(2), now), { code: 'QUOTA_REACHED' })
-    await t.resolves(some(guests.slice(0, 2), now), 'those that are there already do not count twice')
-    await t.resolves(some(guests.slice(2), now + HOUR))
+    const spend = spendUpTo(2)
+    const some = (people: readonly string[]) => write(tx => invite(tx, room, ann, people, { spend, now }))
+    await t.rejects(some(guests), { code: 'QUOTA_REACHED' })
+    t.same(await invitationsTo(db, room, ann, now, all), [], 'then none of them is sent, or counted')
+    await some(guests.slice(0, 2))
+    await t.rejects(some(guests.slice(2)), { code: 'QUOTA_REACHED' })
+    await t.resolves(some(guests.slice(0, 2)), 'those that are there already do not count twice')
   })
 
   await t.test('lists of invitations, a page at a time', async t => {

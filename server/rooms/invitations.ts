@@ -1,21 +1,19 @@
-import { sql } from 'kysely'
 import { at, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import { fail, type HoofbeatError } from '../errors.ts'
 import { notify, readPair, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { addMember, holdUser } from './membership.ts'
+import type { Spend } from './quotas.ts'
 import { may } from './rights.ts'
 import { hold, lockRow, standingOf, type Held, type Room } from './room.ts'
 import { invitationNews, settle, type Invitation, type InvitationState } from './settling.ts'
 
 /** How long an invitation holds, ms. */
 export const INVITATION_MS = 14 * 86_400_000
-const HOUR = 3_600_000
 
 export interface InviteOptions {
-  /** Invitations that somebody may send within an hour. */
-  readonly perHour: number
+  readonly spend: Spend
   /** Epoch ms. */
   readonly now: number
 }
@@ -23,6 +21,8 @@ export interface InviteOptions {
 export interface Sent {
   /** Those that stand now: new ones, and those that were there already. */
   readonly invitations: readonly Invitation[]
+  /** How many of them are new. */
+  readonly made: number
   /** Whom to tell when it is committed. */
   readonly telling: readonly Telling[]
 }
@@ -37,28 +37,26 @@ export const invite = async (
   id: RoomId,
   actor: string,
   people: readonly string[],
-  options: InviteOptions,
-): Promise<Sent> => inviteTo(tx, await hold(tx, id, actor, 'invite'), people, options)
-
-/** The same to a room that is held already, by somebody who may. */
-export const inviteTo = async (
-  tx: Tx,
-  held: Held,
-  people: readonly string[],
-  { perHour, now }: InviteOptions,
+  { spend, now }: InviteOptions,
 ): Promise<Sent> => {
+  const sent = await inviteTo(tx, await hold(tx, id, actor, 'invite'), people, now)
+  await spend(actor, 'invitations', sent.made)
+  return sent
+}
+
+/** The same to a room that is held already, by somebody who may as many as they like. `now`: epoch ms. */
+export const inviteTo = async (tx: Tx, held: Held, people: readonly string[], now: number): Promise<Sent> => {
   const invitations: Invitation[] = []
   const telling: Telling[] = []
+  let made = 0
   for (const user of new Set(people)) {
     if (user === held.actor) continue
     const sent = await inviteOne(tx, held, user, now)
     invitations.push(...sent.invitations)
     telling.push(...sent.telling)
+    made += sent.made
   }
-  if (invitations.length > 0 && (await sentSince(tx, held.actor, now - HOUR)) > perHour) {
-    throw fail('QUOTA_REACHED', `${perHour} invitations`)
-  }
-  return { invitations, telling }
+  return { invitations, made, telling }
 }
 
 const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: number): Promise<Sent> => {
@@ -66,9 +64,9 @@ const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: numbe
   const theirs = await standingOf(tx, room.id, user)
   const { blocking } = await readPair(tx, actor, user)
   if (theirs === 'banned' || blocking) throw fail('FORBIDDEN', `to invite ${user}`)
-  if (theirs !== 'outsider') return { invitations: [], telling: [] }
+  if (theirs !== 'outsider') return { invitations: [], made: 0, telling: [] }
   const known = await pendingFor(tx, room.id, user)
-  if (known && stateAt(known, now) === 'pending') return { invitations: [known], telling: [] }
+  if (known && stateAt(known, now) === 'pending') return { invitations: [known], made: 0, telling: [] }
   const telling = known ? await settle(tx, room.id, { id: known.id }, 'expired') : []
   const invitation = await tx
     .insertInto('invitations')
@@ -84,7 +82,7 @@ const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: numbe
     .executeTakeFirstOrThrow()
   const notified = await notify(tx, user, { kind: 'invited', subject: invitation.id, actor, room: room.id })
   if (notified) telling.push(notified, invitationNews(user, invitation))
-  return { invitations: [invitation], telling }
+  return { invitations: [invitation], made: 1, telling }
 }
 
 const pendingFor = (tx: Tx, room: RoomId, user: string): Promise<Invitation | undefined> =>
@@ -95,16 +93,6 @@ const pendingFor = (tx: Tx, room: RoomId, user: string): Promise<Invitation | un
     .where('invitee_id', '=', user)
     .where('state', '=', 'pending')
     .executeTakeFirst()
-
-const sentSince = async (tx: Tx, user: string, since: number): Promise<number> => {
-  const { sent } = await tx
-    .selectFrom('invitations')
-    .select(sql<number>`count(*)::int`.as('sent'))
-    .where('inviter_id', '=', user)
-    .where('created_at', '>', at(since))
-    .executeTakeFirstOrThrow()
-  return sent
-}
 
 /** What an invitation has come to at `now` (epoch ms), whether or not that has been written down. */
 export const stateAt = (

@@ -8,7 +8,7 @@ import { invite } from './invitations.ts'
 import { joinByLink, linkStateAt, makeLink, revokeLink } from './links.ts'
 import { linksOf, myInvitations } from './lists.ts'
 import { deleteRoom } from './removal.ts'
-import { people, rolesIn, roomOf } from './testkit/people.ts'
+import { people, rolesIn, roomOf, unlimited } from './testkit/people.ts'
 
 await testDatabases(t, async (t, { db }) => {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
@@ -85,7 +85,7 @@ await testDatabases(t, async (t, { db }) => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const room = await roomOf(db, ann)
     const { token } = await write(tx => makeLink(tx, room, ann, {}))
-    await write(tx => invite(tx, room, ann, [bob], { perHour: 9, now }))
+    await write(tx => invite(tx, room, ann, [bob], unlimited(now)))
     await enter(token, bob)
     t.same(await myInvitations(db, bob, now, all), [])
   })

@@ -4,7 +4,7 @@ import { ban, unban } from './bans.ts'
 import { join, kick, leave } from './coming-and-going.ts'
 import { bansOf, membersOf, readRoom } from './lists.ts'
 import { setRole } from './roles.ts'
-import { commit, type RouteParts } from './routes.ts'
+import { commit, commitOnly, type RouteParts } from './routes.ts'
 import {
   BanSchema,
   GivenRole,
@@ -56,10 +56,7 @@ const own = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('You are no member any more') },
       },
     },
-    async ({ identity, params }, reply) => {
-      await commit(parts, tx => leave(tx, params.id, identity.user))
-      return reply.code(204).send(null)
-    },
+    ({ identity, params }, reply) => commitOnly(parts, reply, tx => leave(tx, params.id, identity.user)),
   )
 }
 
@@ -105,10 +102,7 @@ const others = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('They are no member any more') },
       },
     },
-    async ({ identity, params }, reply) => {
-      await commit(parts, tx => kick(tx, params.id, identity.user, params.user))
-      return reply.code(204).send(null)
-    },
+    ({ identity, params }, reply) => commitOnly(parts, reply, tx => kick(tx, params.id, identity.user, params.user)),
   )
   api.put(
     '/rooms/:id/members/:user/role',
@@ -123,13 +117,8 @@ const others = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('They have the role') },
       },
     },
-    async ({ identity, params, body }, reply) => {
-      await commit(parts, async tx => {
-        await setRole(tx, params.id, identity.user, params.user, body.role)
-        return []
-      })
-      return reply.code(204).send(null)
-    },
+    ({ identity, params, body }, reply) =>
+      commitOnly(parts, reply, tx => setRole(tx, params.id, identity.user, params.user, body.role)),
   )
 }
 
@@ -176,10 +165,7 @@ const bans = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('They are banned') },
       },
     },
-    async ({ identity, params }, reply) => {
-      await commit(parts, tx => ban(tx, params.id, identity.user, params.user))
-      return reply.code(204).send(null)
-    },
+    ({ identity, params }, reply) => commitOnly(parts, reply, tx => ban(tx, params.id, identity.user, params.user)),
   )
   api.delete(
     '/rooms/:id/bans/:user',
@@ -192,12 +178,6 @@ const bans = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('They may come back') },
       },
     },
-    async ({ identity, params }, reply) => {
-      await commit(parts, async tx => {
-        await unban(tx, params.id, identity.user, params.user)
-        return []
-      })
-      return reply.code(204).send(null)
-    },
+    ({ identity, params }, reply) => commitOnly(parts, reply, tx => unban(tx, params.id, identity.user, params.user)),
   )
 }

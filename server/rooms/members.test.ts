@@ -9,7 +9,7 @@ import { invite } from './invitations.ts'
 import { bansOf, membersOf, readRoom } from './lists.ts'
 import { setRole } from './roles.ts'
 import { changeRoom } from './settings.ts'
-import { ended, people, rolesIn, roomOf, told } from './testkit/people.ts'
+import { ended, people, rolesIn, roomOf, told, unlimited } from './testkit/people.ts'
 
 await testDatabases(t, async (t, { db }) => {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
@@ -65,7 +65,7 @@ await testDatabases(t, async (t, { db }) => {
       { code: 'FORBIDDEN' },
       'who is no member',
     )
-    const direct = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now }))
+    const direct = await write(tx => openDirect(tx, ann, bob, unlimited(now)))
     await t.rejects(
       write(tx => leave(tx, direct.room.id, bob)),
       { code: 'FORBIDDEN' },
@@ -109,9 +109,9 @@ await testDatabases(t, async (t, { db }) => {
   await t.test('ban: out, not back, not even by an invitation; unban ends it', async t => {
     const [ann, bob, cem, eve] = await people(db, 'ann', 'bob', 'cem', 'eve')
     const room = await roomOf(db, ann, { admins: [bob], members: [cem], visibility: 'public' })
-    await write(tx => invite(tx, room, ann, [eve], { perHour: 9, now }))
+    await write(tx => invite(tx, room, ann, [eve], unlimited(now)))
     const guests = await people(db, 'guest')
-    await write(tx => invite(tx, room, cem, guests, { perHour: 9, now }))
+    await write(tx => invite(tx, room, cem, guests, unlimited(now)))
     for (const [who, whom] of [
       [cem, eve],
       [bob, ann],
@@ -149,7 +149,7 @@ await testDatabases(t, async (t, { db }) => {
       { code: 'NO_SUCH_ROOM' },
     )
     await t.rejects(
-      write(tx => invite(tx, room, ann, [eve], { perHour: 9, now })),
+      write(tx => invite(tx, room, ann, [eve], unlimited(now))),
       { code: 'FORBIDDEN' },
     )
     const banned = [cem, eve].toSorted()
@@ -258,8 +258,8 @@ await testDatabases(t, async (t, { db }) => {
     }
     const alone = await roomOf(db, ann)
     const asMember = await roomOf(db, bob, { members: [ann] })
-    const direct = await write(tx => openDirect(tx, ann, bob, { strangersPerHour: 9, now }))
-    await write(tx => invite(tx, withMembers, ann, [cem], { perHour: 9, now }))
+    const direct = await write(tx => openDirect(tx, ann, bob, unlimited(now)))
+    await write(tx => invite(tx, withMembers, ann, [cem], unlimited(now)))
     await db
       .insertInto('bans')
       .values({ room_id: await roomOf(db, bob), user_id: ann })

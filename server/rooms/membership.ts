@@ -1,6 +1,7 @@
 import type { Tx } from '../database/database.ts'
 import type { Role } from '../database/schema.ts'
 import { fail } from '../errors.ts'
+import { beginReading } from '../messages/index.ts'
 import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { announce, TOLD_UP_TO } from './announce.ts'
@@ -23,6 +24,12 @@ export const holdUser = async (tx: Tx, user: string): Promise<string> => {
   return row.name_key!
 }
 
+/** What somebody is told of their own place in a room, on each of their devices: by it they keep the list of their rooms. */
+export const placeNews = (user: string, room: RoomId, role: Role | 'none'): Telling => ({
+  user,
+  event: { type: 'membership', body: { room, role } },
+})
+
 /**
  * Makes someone who is neither member nor banned a member of a room whose row is locked, which settles the invitation that
  * they had. Resolves with whom to tell. Rejects with ROOM_FULL and NO_SUCH_USER.
@@ -31,9 +38,10 @@ export const addMember = async (tx: Tx, room: Room, user: string, role: Role = '
   const nameKey = await holdUser(tx, user)
   if (room.member_count >= room.max_members) throw fail('ROOM_FULL', room.id)
   await tx.insertInto('members').values({ room_id: room.id, user_id: user, role, name_key: nameKey }).execute()
+  await beginReading(tx, room.id, user)
   const members = await count(tx, room.id, 1)
   if (members <= TOLD_UP_TO && role !== 'owner') await announce(tx, room.id, user, { event: 'joined', user })
-  return settle(tx, room.id, { invitee_id: user }, 'accepted')
+  return [placeNews(user, room.id, role), ...(await settle(tx, room.id, { invitee_id: user }, 'accepted'))]
 }
 
 /**
@@ -44,7 +52,7 @@ export const removeMember = async (tx: Tx, room: Room, user: string, actor: stri
   await tx.deleteFrom('members').where('room_id', '=', room.id).where('user_id', '=', user).execute()
   const members = await count(tx, room.id, -1)
   if (members < TOLD_UP_TO) await announce(tx, room.id, actor, { event: 'left', user })
-  return settle(tx, room.id, { inviter_id: user }, 'revoked')
+  return [placeNews(user, room.id, 'none'), ...(await settle(tx, room.id, { inviter_id: user }, 'revoked'))]
 }
 
 const count = async (tx: Tx, room: RoomId, change: 1 | -1): Promise<number> => {

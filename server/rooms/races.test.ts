@@ -17,7 +17,7 @@ import { membersOf } from './lists.ts'
 import { logOfRooms } from './log.ts'
 import { deleteRoom } from './removal.ts'
 import { setRole } from './roles.ts'
-import { limits, people, rolesIn, roomOf, told } from './testkit/people.ts'
+import { limits, people, rolesIn, roomOf, spendUpTo, told, unlimited } from './testkit/people.ts'
 
 // Two nodes: each has connections of its own to one PostgreSQL.
 const { db, another } = await testDatabase(t, 'postgres')
@@ -54,7 +54,7 @@ void t.test('accepting one invitation twice: one membership', async t => {
   await rounds(async () => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const room = await roomOf(db, ann)
-    const { invitations } = await write(tx => invite(tx, room, ann, [bob], { perHour: 9, now }))(db)
+    const { invitations } = await write(tx => invite(tx, room, ann, [bob], unlimited(now)))(db)
     const { id } = invitations[0]!
     const yes = write(tx => accept(tx, id, bob, now))
     t.same(await atOnce(yes, yes), ['ok', 'ok'])
@@ -67,7 +67,7 @@ void t.test('accepting while being banned: the ban wins, whichever is first', as
   await rounds(async () => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const room = await roomOf(db, ann)
-    const { invitations } = await write(tx => invite(tx, room, ann, [bob], { perHour: 9, now }))(db)
+    const { invitations } = await write(tx => invite(tx, room, ann, [bob], unlimited(now)))(db)
     const [accepted, banned] = await atOnce(
       write(tx => accept(tx, invitations[0]!.id, bob, now)),
       write(tx => ban(tx, room, ann, bob)),
@@ -166,7 +166,7 @@ void t.test('the last use of a link: one of two', async t => {
 void t.test('a direct room that both open at once is one room', async t => {
   await rounds(async () => {
     const [ann, bob] = await people(db, 'ann', 'bob')
-    const options = { strangersPerHour: 1, now }
+    const options = unlimited(now)
     const results = await Promise.all([
       write(tx => openDirect(tx, ann, bob, options))(db),
       write(tx => openDirect(tx, bob, ann, options))(other),
@@ -180,7 +180,7 @@ void t.test('a direct room that both open at once is one room', async t => {
 
 void t.test('a direct room that the other one is opening just now is waited for', async t => {
   const [ann, bob] = await people(db, 'ann', 'bob')
-  const options = { strangersPerHour: 1, now }
+  const options = unlimited(now)
   const [first, second] = await transaction(db, async tx => {
     const opened = await openDirect(tx, ann, bob, options)
     const waiting = write(tx => openDirect(tx, bob, ann, options))(other)
@@ -195,9 +195,8 @@ void t.test('a direct room that the other one is opening just now is waited for'
 void t.test('the last room within the hour: one of two', async t => {
   await rounds(async () => {
     const [ann] = await people(db, 'ann')
-    const make = write(tx =>
-      createRoom(tx, ann, { name: 'n', visibility: 'public' }, { ...limits(now), roomsPerHour: 1 }),
-    )
+    const options = { ...limits(now), spend: spendUpTo(1) }
+    const make = write(tx => createRoom(tx, ann, { name: 'n', visibility: 'public' }, options))
     t.same((await atOnce(make, make)).toSorted(), ['TOO_MANY_ROOMS', 'ok'])
   })
 })

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Db } from '../database/database.ts'
+import { memoryCounters } from '../drivers/memory/counters.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
 import { userChannel, type UserEvent } from '../ports/signals.ts'
 import { openTestApi } from '../testkit/api.ts'
@@ -22,7 +23,8 @@ const setUp = async (t: Test, db: Db, limits = {}) => {
     ...limits,
   }
   const hints: number[] = []
-  const ask = await openTestApi(t, db, roomsApi({ db, signals, config, hint: () => void hints.push(1) }))
+  const counters = memoryCounters().port
+  const ask = await openTestApi(t, db, roomsApi({ db, signals, counters, config, hint: () => void hints.push(1) }))
   /** What `user` is told from now on. */
   const listen = async (user: string): Promise<string[]> => {
     const heard: string[] = []

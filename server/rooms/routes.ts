@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Config } from '../config.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
@@ -6,6 +7,7 @@ import { tell, type Telling } from '../people/index.ts'
 import type { Signals } from '../ports/signals.ts'
 import { createRoom, openDirect, type CreateOptions } from './create.ts'
 import { myRooms, publicRooms, readRoom } from './lists.ts'
+import type { Spend } from './quotas.ts'
 import { deleteRoom } from './removal.ts'
 import {
   Id,
@@ -24,19 +26,55 @@ import { changeRoom } from './settings.ts'
 export interface RouteParts {
   readonly db: Db
   readonly signals: Signals
-  readonly config: Pick<Config, 'ROOM_MAX_MEMBERS' | 'ROOMS_PER_HOUR' | 'STRANGERS_PER_HOUR' | 'INVITATIONS_PER_HOUR'>
+  readonly config: Pick<Config, 'ROOM_MAX_MEMBERS'>
+  readonly spend: Spend
   /** Rights were changed on this node, and rooms' logs are to say something: it is to be seen to now. */
   readonly hint: () => void
 }
 
 /** Does something in a transaction, and when it is committed tells whom it concerns. */
 export const commit = async (
-  { db, signals, hint }: Pick<RouteParts, 'db' | 'signals' | 'hint'>,
+  { db, signals, hint }: RouteParts,
   work: (tx: Tx) => Promise<readonly Telling[]>,
 ): Promise<void> => {
   const telling = await transaction(db, work)
   tell(signals, telling)
   hint()
+}
+
+/** The same, answered with nothing. */
+export const commitOnly = async (
+  parts: RouteParts,
+  reply: Pick<FastifyReply, 'statusCode'>,
+  work: (tx: Tx) => Promise<readonly Telling[]>,
+): Promise<null> => {
+  await commit(parts, work)
+  reply.statusCode = 204
+  return null
+}
+
+/** The same for what makes something: once for each Idempotency-Key, answered with what `work` says of it. */
+export const commitOnce = async <Body extends object>(
+  { db, signals, hint }: RouteParts,
+  request: Pick<FastifyRequest, 'identity' | 'headers' | 'method' | 'url' | 'body'>,
+  reply: Pick<FastifyReply, 'statusCode'>,
+  work: (tx: Tx) => Promise<{ readonly body: Body; readonly telling: readonly Telling[] }>,
+): Promise<Body> => {
+  let telling: readonly Telling[] = []
+  const answer = await createOnce(db, {
+    request,
+    reply,
+    scope: request.identity.user,
+    same: request.body,
+    work: async tx => {
+      const done = await work(tx)
+      telling = done.telling
+      return done.body
+    },
+  })
+  tell(signals, telling)
+  hint()
+  return answer
 }
 
 const SEARCHES_PER_MINUTE = 60
@@ -51,13 +89,8 @@ export const roomRoutes = (api: Api, parts: RouteParts): void => {
 }
 
 const making = (api: Api, parts: RouteParts): void => {
-  const { db, signals, config, hint } = parts
-  const optionsAt = (now: number): CreateOptions => ({
-    mostMembers: config.ROOM_MAX_MEMBERS,
-    roomsPerHour: config.ROOMS_PER_HOUR,
-    invitationsPerHour: config.INVITATIONS_PER_HOUR,
-    now,
-  })
+  const { config, spend } = parts
+  const options = (): CreateOptions => ({ mostMembers: config.ROOM_MAX_MEMBERS, spend, now: Date.now() })
   api.post(
     '/rooms',
     {
@@ -76,24 +109,11 @@ const making = (api: Api, parts: RouteParts): void => {
         response: { 201: RoomSchema },
       },
     },
-    async (request, reply) => {
-      const { identity, body } = request
-      let telling: readonly Telling[] = []
-      const made = await createOnce(db, {
-        request,
-        reply,
-        scope: identity.user,
-        same: body,
-        work: async tx => {
-          const created = await createRoom(tx, identity.user, body, optionsAt(Date.now()))
-          telling = created.telling
-          return roomShown(tx, { ...created.room, role: 'owner', other: null })
-        },
-      })
-      tell(signals, telling)
-      hint()
-      return made
-    },
+    (request, reply) =>
+      commitOnce(parts, request, reply, async tx => {
+        const { room, telling } = await createRoom(tx, request.identity.user, request.body, options())
+        return { body: await roomShown(tx, { ...room, role: 'owner', other: null }), telling }
+      }),
   )
   api.post(
     '/direct-rooms',
@@ -107,21 +127,14 @@ const making = (api: Api, parts: RouteParts): void => {
         response: { 200: RoomSchema, 201: RoomSchema },
       },
     },
-    (request, reply) => {
-      const { identity, body } = request
-      return createOnce(db, {
-        request,
-        reply,
-        scope: identity.user,
-        same: body,
-        work: async tx => {
-          const options = { strangersPerHour: config.STRANGERS_PER_HOUR, now: Date.now() }
-          const { room, made } = await openDirect(tx, identity.user, body.user, options)
-          if (!made) reply.code(200)
-          return roomShown(tx, { ...room, role: 'member', other: body.user })
-        },
-      })
-    },
+    (request, reply) =>
+      commitOnce(parts, request, reply, async tx => {
+        const { user } = request.body
+        const { room, made, telling } = await openDirect(tx, request.identity.user, user, options())
+        if (!made) reply.code(200)
+        const unread = made ? 0 : await unreadOf(tx, room.id, request.identity.user)
+        return { body: await roomShown(tx, { ...room, role: 'member', other: user, unread }), telling }
+      }),
   )
 }
 
@@ -219,12 +232,6 @@ const one = (api: Api, parts: RouteParts): void => {
         response: { 204: nothing('The room is gone') },
       },
     },
-    async ({ identity, params }, reply) => {
-      await commit(parts, async tx => {
-        await deleteRoom(tx, params.id, identity.user)
-        return []
-      })
-      return reply.code(204).send(null)
-    },
+    ({ identity, params }, reply) => commitOnly(parts, reply, tx => deleteRoom(tx, params.id, identity.user)),
   )
 }

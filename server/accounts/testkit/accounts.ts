@@ -65,6 +65,7 @@ export const openTestAccounts = async (t: Test, db: Db, options: TestOptions = {
     counters: memoryCounters().port,
     rights: anyone,
     mayConnect: origin => origin === ORIGIN,
+    tell: () => {},
     logger: silent,
     ...more,
     config: { SESSION_SECRET: SECRET, DATA_DIR: '/nowhere', SIGN_UPS_PER_HOUR: 1_000, LOGIN_TRIES: 1_000, ...config },

@@ -9,15 +9,20 @@ export const memoryCounters = ({ most = MOST }: { readonly most?: number } = {})
   const counts = new Map<string, { count: number; readonly until: number }>()
   return {
     port: {
-      async add(key, window): Promise<Count> {
+      async add(key, window, { by = 1, most: limit = Infinity } = {}): Promise<Count> {
         const now = performance.now()
         const known = counts.get(key)
-        if (known && known.until > now) return { count: ++known.count, left: known.until - now }
+        if (known && known.until > now) {
+          const count = known.count + by
+          if (count <= limit) known.count = count
+          return { count, left: known.until - now }
+        }
         counts.delete(key)
-        counts.set(key, { count: 1, until: now + window })
+        if (by > limit) return { count: by, left: 0 }
+        counts.set(key, { count: by, until: now + window })
         const [first] = counts.keys()
         if (counts.size > most) counts.delete(first!)
-        return { count: 1, left: window }
+        return { count: by, left: window }
       },
       async clear(key) {
         counts.delete(key)

@@ -5,6 +5,7 @@ import { countersContract } from '../../ports/counters.contract.ts'
 import { silent } from '../../testkit/database.ts'
 import { ownRedis, redisUrl } from '../../testkit/services.ts'
 import { openRedisCounters } from './counters.ts'
+import { operate, recording } from './testkit/redis.ts'
 
 /** What counts while Redis is away, and says so: a thousand and one is the first. */
 const otherwise = (): Counters => {
@@ -15,32 +16,15 @@ const otherwise = (): Counters => {
 const shared = await redisUrl(t)
 countersContract(t, async () => openRedisCounters({ url: shared, otherwise: otherwise(), logger: silent }))
 
+const LOST = 'Redis does not answer: each node counts logins and quotas by itself'
+const FOUND = 'Redis answers: logins and quotas are counted on all nodes together'
+
 const opened = (t: Test, { url }: Pick<LocalRedis, 'url'>) => {
-  const lines: string[] = []
-  const waiting = new Set<() => void>()
-  const write = (_fields: object, message: string): void => {
-    lines.push(message)
-    for (const look of waiting) look()
-  }
-  const driver = openRedisCounters({
-    url,
-    otherwise: otherwise(),
-    logger: { debug: write, info: write, warn: write, error: write },
-  })
+  const { logger, count, logged } = recording()
+  const driver = openRedisCounters({ url, otherwise: otherwise(), logger })
   t.teardown(() => driver.close())
-  /** Resolves when so many lines have been logged. */
-  const logged = (count: number): Promise<void> =>
-    new Promise(resolve => {
-      const look = (): void => {
-        if (lines.length >= count && waiting.delete(look)) resolve()
-      }
-      waiting.add(look)
-      look()
-    })
-  return { counters: driver.port, driver, lines, logged }
+  return { counters: driver.port, driver, count, logged }
 }
-const LOST = 'Redis does not answer: each node counts logins by itself'
-const FOUND = 'Redis answers: logins are counted on all nodes together'
 
 void t.test('two nodes count together', async t => {
   const redis = await ownRedis(t)
@@ -54,21 +38,21 @@ void t.test('two nodes count together', async t => {
 
 void t.test('while Redis is away each goes on by itself, and one line says so', async t => {
   const redis = await ownRedis(t)
-  const { counters, driver, lines, logged } = opened(t, redis)
+  const { counters, driver, count, logged } = opened(t, redis)
   await driver.check(5_000)
   t.equal((await counters.add('a', 60_000)).count, 1)
   await redis.kill()
-  await logged(1)
+  await logged(LOST)
   t.equal((await counters.add('a', 60_000)).count, 1001)
   t.equal((await counters.add('a', 60_000)).count, 1002)
   await counters.clear('a')
   t.equal((await counters.add('a', 60_000)).count, 1001)
-  await t.rejects(driver.check(100), { message: 'Redis did not answer in 100 ms' })
+  await t.rejects(driver.check(100), { code: 'PRESENCE_UNAVAILABLE' })
   await redis.start()
-  await logged(2)
+  await logged(FOUND, 2)
   await driver.check(5_000)
   t.equal((await counters.add('a', 60_000)).count, 1)
-  t.same(lines, [LOST, FOUND])
+  t.same([count(LOST), count(FOUND)], [1, 2])
 })
 
 void t.test('one that hangs, or takes nothing, is not waited for', async t => {
@@ -88,7 +72,7 @@ void t.test('away from the start', async t => {
   const redis = await ownRedis(t)
   await redis.kill()
   const { counters, driver, logged } = opened(t, redis)
-  await logged(1)
+  await logged(LOST)
   t.equal((await counters.add('a', 60_000)).count, 1001)
   await redis.start()
   await driver.check(10_000)
@@ -99,10 +83,6 @@ void t.test('a refusal is counted without it', async t => {
   const redis = await ownRedis(t)
   const { counters, driver } = opened(t, redis)
   await driver.check(5_000)
-  const { createClient } = await import('redis')
-  const operator = createClient({ url: redis.url })
-  await operator.connect()
-  await operator.configSet('maxmemory', '1')
+  await operate(redis, 'CONFIG', 'SET', 'maxmemory', '1')
   t.equal((await counters.add('a', 60_000)).count, 1001)
-  operator.destroy()
 })

@@ -1,7 +1,9 @@
-import { createClient } from 'redis'
+import { fail } from '../../errors.ts'
 import type { Count, Counters } from '../../ports/counters.ts'
 import type { Driver } from '../../ports/driver.ts'
 import type { Logger } from '../../ports/logger.ts'
+import { Link } from './link.ts'
+import { Session } from './session.ts'
 
 export interface RedisCountersOptions {
   /** redis:// or, with TLS, rediss://; with user, password and database where they are needed. */
@@ -13,75 +15,55 @@ export interface RedisCountersOptions {
 
 /** ms; what takes longer is counted without Redis. */
 const ANSWER_WITHIN = 500
-const RECONNECT = { first: 20, most: 500 }
 
-/** KEYS: the count. ARGV: the window. Answers how often, and how long it is counted for. */
+/** KEYS: the count. ARGV: the window, how many more, the most. Answers how often that makes, and how long it is counted for. */
 const ADD = `
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+local by = tonumber(ARGV[2])
+local count = tonumber(redis.call('GET', KEYS[1]) or 0) + by
+if count <= tonumber(ARGV[3]) then
+  redis.call('INCRBY', KEYS[1], by)
+  if count == by then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+end
 return {count, redis.call('PTTL', KEYS[1])}
 `
+const scripts = { add: ADD }
 const keyOf = (key: string): string => `hoofbeat:count:${key}`
 
 /** Counts in a Redis that all nodes share. One that is away is not waited for. */
 export const openRedisCounters = ({ url, otherwise, logger }: RedisCountersOptions): Driver<Counters> => {
-  const client = createClient({
-    url,
-    RESP: 2,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    socket: {
-      connectTimeout: ANSWER_WITHIN,
-      reconnectStrategy: tries => Math.min(RECONNECT.most, RECONNECT.first * 2 ** tries),
-    },
+  const link = new Link({
+    open: () => Session.open({ url, answerWithin: ANSWER_WITHIN, scripts }),
+    found: () => logger.info({}, 'Redis answers: logins and quotas are counted on all nodes together'),
+    lost: ({ message }) =>
+      logger.warn({ reason: message }, 'Redis does not answer: each node counts logins and quotas by itself'),
   })
-  let away = false
-  client.on('error', ({ message }: Error) => {
-    if (!away) logger.warn({ reason: message }, 'Redis does not answer: each node counts logins by itself')
-    away = true
-  })
-  client.on('ready', () => {
-    if (away) logger.info({}, 'Redis answers: logins are counted on all nodes together')
-    away = false
-  })
-  // It connects again by itself, for as long as it is open.
-  const connecting = client.connect().catch(() => undefined)
 
-  /** What Redis answers in time; undefined: nothing. */
-  const ask = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    if (!client.isReady) return undefined
-    const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => late.resolve(undefined), ANSWER_WITHIN)
+  /** What Redis answers; undefined: nothing, in time. */
+  const ask = async <T>(question: (session: Session<'add'>) => Promise<T>): Promise<T | undefined> => {
+    const { session } = link
+    if (!session) return undefined
     try {
-      return await Promise.race([work(), late.promise])
+      return await question(session)
     } catch {
+      link.over(session)
       return undefined
-    } finally {
-      clearTimeout(timer)
     }
   }
   return {
     port: {
-      async add(key, window): Promise<Count> {
-        const options = { keys: [keyOf(key)], arguments: [String(window)] }
-        const reply = (await ask(() => client.eval(ADD, options))) as [count: number, left: number] | undefined
-        return reply ? { count: reply[0], left: Math.max(0, reply[1]) } : otherwise.add(key, window)
+      async add(key, window, { by = 1, most = Number.MAX_SAFE_INTEGER } = {}): Promise<Count> {
+        const reply = await ask(session => session.run('add', [keyOf(key)], [window, by, most].map(String)))
+        if (reply === undefined) return otherwise.add(key, window, { by, most })
+        const [count, left] = reply as [count: number, left: number]
+        return { count, left: Math.max(0, left) }
       },
       async clear(key) {
-        await Promise.all([ask(() => client.del(keyOf(key))), otherwise.clear(key)])
+        await Promise.all([ask(session => session.ask(client => client.del(keyOf(key)))), otherwise.clear(key)])
       },
     },
     async check(timeout) {
-      const deadline = performance.now() + timeout
-      while (performance.now() < deadline) {
-        if ((await ask(() => client.ping())) !== undefined) return
-        await new Promise(resolve => setTimeout(resolve, RECONNECT.first))
-      }
-      throw new Error(`Redis did not answer in ${timeout} ms`)
+      if (!(await link.by(performance.now() + timeout))) throw fail('PRESENCE_UNAVAILABLE')
     },
-    async close() {
-      if (client.isOpen) client.destroy()
-      await connecting
-    },
+    close: () => link.close(),
   }
 }

@@ -1,7 +1,9 @@
 import { transaction, type Db } from '../../database/database.ts'
 import { newId } from '../../database/ids.ts'
+import { memoryCounters } from '../../drivers/memory/counters.ts'
 import type { RoomId } from '../../ports/room-log.ts'
 import { createRoom, type CreateOptions, type NewRoom } from '../create.ts'
+import { quotas, type Spend } from '../quotas.ts'
 import { lockRow } from '../room.ts'
 import { addMember } from '../membership.ts'
 
@@ -22,12 +24,14 @@ export const people = async <Names extends readonly string[]>(
 }
 
 /** Limits that no test reaches by accident. */
-export const limits = (now = Date.now()): CreateOptions => ({
-  mostMembers: 50_000,
-  roomsPerHour: 1_000,
-  invitationsPerHour: 1_000,
-  now,
-})
+export const limits = (now = Date.now()): CreateOptions => ({ mostMembers: 50_000, ...unlimited(now) })
+
+/** So often an hour, by counters that nobody else has. */
+export const spendUpTo = (most: number): Spend =>
+  quotas(memoryCounters().port, { ROOMS_PER_HOUR: most, STRANGERS_PER_HOUR: most, INVITATIONS_PER_HOUR: most })
+
+/** As often as anybody likes. */
+export const unlimited = (now = Date.now()): Pick<CreateOptions, 'spend' | 'now'> => ({ spend: async () => {}, now })
 
 /** A room of `owner`, with these members. */
 export const roomOf = async (
