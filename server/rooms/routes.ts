@@ -132,8 +132,7 @@ const making = (api: Api, parts: RouteParts): void => {
         const { user } = request.body
         const { room, made, telling } = await openDirect(tx, request.identity.user, user, options())
         if (!made) reply.code(200)
-        const unread = made ? 0 : await unreadOf(tx, room.id, request.identity.user)
-        return { body: await roomShown(tx, { ...room, role: 'member', other: user, unread }), telling }
+        return { body: await roomShown(tx, { ...room, role: 'member', other: user }), telling }
       }),
   )
 }
