@@ -1,6 +1,7 @@
 import { sql, type SqlBool } from 'kysely'
 import { at, type Db } from '../database/database.ts'
 import type { Role, Row } from '../database/schema.ts'
+import { unreadIn, unreadOf } from '../messages/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import type { Link } from './links.ts'
 import { searchKey } from './names.ts'
@@ -12,6 +13,8 @@ export type ListedRoom = Room & {
   readonly role: Role | null
   /** In a direct room the other one; null in any other, and where that one's account is gone. */
   readonly other: string | null
+  /** How many messages there are that `user` has not read; null: no member. */
+  readonly unread: number | null
 }
 
 /** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
@@ -34,15 +37,16 @@ const otherIn = async (db: Db, { id, visibility }: Room, user: string): Promise<
 export const readRoom = async (db: Db, id: RoomId, user: string): Promise<ListedRoom> => {
   const { room, mine } = await seen(db, id, user)
   const role = mine === 'outsider' || mine === 'banned' ? null : mine
-  return { ...room, role, other: await otherIn(db, room, user) }
+  const unread = role === null ? null : await unreadOf(db, id, user)
+  return { ...room, role, other: await otherIn(db, room, user), unread }
 }
 
 /** Epoch ms of the last message, and the room. */
 export type MinePlace = readonly [lastMessage: number, room: RoomId]
 
 /** The rooms that `user` is a member of, direct ones too, the one with the newest message first. */
-export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>): Promise<ListedRoom[]> =>
-  db
+export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>): Promise<ListedRoom[]> => {
+  const page = db
     .selectFrom('members')
     // Each by its key: where that is left to the database it may rather read all the rooms that there are.
     .innerJoinLateral(
@@ -58,7 +62,14 @@ export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>)
     .orderBy('rooms.last_message_at', 'desc')
     .orderBy('rooms.id', 'desc')
     .limit(limit + 1)
+  return db
+    .selectFrom(page.as('page'))
+    .selectAll()
+    .select(unreadIn(sql.ref('page.id'), user).as('unread'))
+    .orderBy('page.last_message_at', 'desc')
+    .orderBy('page.id', 'desc')
     .execute()
+}
 
 /** What the list goes by, and an id that settles the order of those that share it. */
 export type KeyPlace = readonly [key: string, id: string]
@@ -74,7 +85,7 @@ export const publicRooms = (
   { after, limit }: Part<KeyPlace>,
 ): Promise<ListedRoom[]> => {
   const prefix = searchKey(search)
-  return db
+  const page = db
     .selectFrom('rooms')
     .leftJoin('members', join => join.onRef('members.room_id', '=', 'rooms.id').on('members.user_id', '=', user))
     .selectAll('rooms')
@@ -89,6 +100,13 @@ export const publicRooms = (
     .orderBy('rooms.name_key')
     .orderBy('rooms.id')
     .limit(limit + 1)
+  const unread = unreadIn(sql.ref('page.id'), user)
+  return db
+    .selectFrom(page.as('page'))
+    .selectAll()
+    .select(sql<number | null>`case when page.role is null then null else ${unread} end`.as('unread'))
+    .orderBy('page.name_key')
+    .orderBy('page.id')
     .execute()
 }
 

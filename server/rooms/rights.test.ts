@@ -11,6 +11,7 @@ const both = (who: string) => ({ public: who, private: who, direct: '' })
 const expected: Record<Act, Record<Visibility, string>> = {
   'read': { public: 'outsider member admin owner', private: 'member admin owner', direct: 'member admin owner' },
   'send': { public: 'member admin owner', private: 'member admin owner', direct: 'member admin owner' },
+  'mark': { public: 'member admin owner', private: 'member admin owner', direct: 'member admin owner' },
   'join': { public: 'outsider', private: '', direct: '' },
   'leave': both('member admin'),
   'rename': both('admin owner'),

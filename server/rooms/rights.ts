@@ -22,6 +22,8 @@ const rules = {
   /** Its messages, its settings, its members. */
   'read': { least: { public: 'outsider', private: 'member', direct: 'member' } },
   'send': { least: everywhere('member') },
+  /** Say how far one has read. */
+  'mark': { least: everywhere('member') },
   'join': { least: { public: 'outsider' }, most: 'outsider' },
   'leave': { least: notDirect('member'), most: 'admin' },
   'rename': { least: notDirect('admin') },

@@ -3,6 +3,7 @@
 import { Type, type Static } from 'typebox'
 import { PersonSchema, readPeople, type Person } from '../accounts/index.ts'
 import type { Db, Tx } from '../database/database.ts'
+import { UNREAD_MOST } from '../messages/index.ts'
 import type { ListedInvitation, ListedRoom } from './lists.ts'
 import { linkStateAt, type Link } from './links.ts'
 
@@ -50,6 +51,13 @@ export const RoomSchema = Type.Object({
   other: Type.Optional(PersonSchema),
   createdAt: Time('Epoch ms'),
   lastMessageAt: Time('Epoch ms; where there is none, when it was made'),
+  unread: Type.Optional(
+    Type.Integer({
+      maximum: UNREAD_MOST,
+      description: `Messages of others behind the last one that you have read, at most ${UNREAD_MOST}. Left out where you are no member`,
+      examples: [7],
+    }),
+  ),
 })
 type ShownRoom = Static<typeof RoomSchema>
 
@@ -75,6 +83,7 @@ export const roomsShown = async (
       ...(other && { other }),
       createdAt: room.created_at,
       lastMessageAt: room.last_message_at,
+      ...(room.unread !== null && { unread: room.unread }),
     }
   }
 }
