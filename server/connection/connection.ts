@@ -7,7 +7,7 @@ import { leave } from '../frames/leave.ts'
 import { Transactions } from '../frames/transactions.ts'
 import type { Identity } from '../ports/access.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { NewRecord, Position, RoomId } from '../ports/room-log.ts'
+import type { RoomId } from '../ports/room-log.ts'
 import { encodeFrame, encodeHeader } from '../stomp/encoder.ts'
 import { EMPTY, type Frame, type Version } from '../stomp/frame.ts'
 import { lay } from '../stomp/framing.ts'
@@ -15,8 +15,7 @@ import { Parser } from '../stomp/parser.ts'
 import { closeCode, errorFrame } from './answers.ts'
 import { Deadline } from './deadline.ts'
 import { Expiry } from './expiry.ts'
-import { costOf } from './intake.ts'
-import { Lanes, SKIPPED } from './lanes.ts'
+import { SKIPPED } from './lanes.ts'
 import type { NodeParts } from './node.ts'
 import { Outbox } from './outbox.ts'
 import { OwnQueue } from './own-queue.ts'
@@ -24,6 +23,7 @@ import type { Rate } from './quotas.ts'
 import { Throttle } from './throttle.ts'
 import { Timeouts } from './timeouts.ts'
 import type { Transport } from './transport.ts'
+import { UnderWay } from './under-way.ts'
 
 /** How long a connection that ends may take to read what was written. */
 const CLOSE_MS = 5000
@@ -62,9 +62,7 @@ export class Connection implements FrameConnection {
   /** `#isDeaf` is told when that is over. */
   #answersWait = false
   #received = 0
-  /** What frames come to that are being worked on, and the receipts that they asked for. */
-  readonly #underWay = new Map<Promise<unknown>, string | undefined>()
-  readonly #lanes = new Lanes()
+  readonly #underWay: UnderWay
   readonly #advance = (): void => this.#read()
   readonly #throttle: Throttle
   readonly #expiry = new Expiry(
@@ -81,6 +79,7 @@ export class Connection implements FrameConnection {
     this.address = transport.address
     this.#transport = transport
     this.#logger = around.logger
+    this.#underWay = new UnderWay(around.intake)
     this.#parser = new Parser({
       bodyBytes: config.BODY_BYTES,
       headers: config.HEADERS,
@@ -159,7 +158,7 @@ export class Connection implements FrameConnection {
     const { config, intake } = this.around
     if (intake.full) intake.whenRoom(this.#advance)
     if (this.#authenticating || this.#draining) return true
-    if (this.#underWay.size >= config.UNSETTLED_APPENDS || intake.full || this.#isDeaf()) return true
+    if (this.#underWay.count >= config.UNSETTLED_APPENDS || intake.full || this.#isDeaf()) return true
     return this.#rate !== undefined && this.#throttle.holds(this.#rate)
   }
 
@@ -198,18 +197,15 @@ export class Connection implements FrameConnection {
   }
 
   async #follow(frame: Frame, outcome: Promise<Outcome>, receipt: string | undefined): Promise<void> {
-    const bytes = costOf(frame)
-    this.around.intake.add(bytes)
+    const bytes = this.#underWay.begin(frame, outcome, receipt)
     if (this.#state === connecting) this.#authenticating = true
     if (frame.command === 'DISCONNECT') this.#state = closing
-    this.#underWay.set(outcome, receipt)
     try {
       this.#done(await outcome, receipt)
     } catch (error) {
       if (error !== SKIPPED) this.fail(toHoofbeatError(error), receipt)
     } finally {
-      this.#underWay.delete(outcome)
-      this.around.intake.remove(bytes)
+      this.#underWay.end(outcome, bytes)
       this.#authenticating = false
       if (this.#paused || this.#gone) this.#read()
     }
@@ -257,20 +253,7 @@ export class Connection implements FrameConnection {
   }
 
   inOrder<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T> {
-    return this.#lanes.run(room, work)
-  }
-
-  append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
-    const { log, meter, rooms } = this.around
-    const started = performance.now()
-    const appended = log.append(room, records)
-    const observe = (): void => meter.observe('append', (performance.now() - started) / 1000)
-    appended.then(observe, () => {
-      observe()
-      // It may be gone: whoever comes next looks again.
-      rooms.forget(room)
-    })
-    return appended
+    return this.#underWay.inOrder(room, work)
   }
 
   spend(): void {
@@ -285,8 +268,8 @@ export class Connection implements FrameConnection {
     return this.around.quotas.mayMakeRoom(this.identity.user, this.address)
   }
 
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#underWay.keys())
+  settled(): Promise<void> {
+    return this.#underWay.settled()
   }
 
   // ── Time ──
@@ -344,7 +327,7 @@ export class Connection implements FrameConnection {
   fail(error: HoofbeatError, receipt?: string): void {
     if (this.#over) return
     this.#over = true
-    this.#lanes.refuse()
+    this.#underWay.refuse()
     if (error.code === 'SESSION_ENDED') this.around.attendance?.left(this.session, true)
     const fields = { connection: this.session, user: this.user, code: error.code, err: error.cause }
     this.#logger[error.code === 'INTERNAL' ? 'error' : 'info'](fields, error.message)
@@ -359,8 +342,7 @@ export class Connection implements FrameConnection {
   /** Ends it when the RECEIPTs that it asked for have been written. */
   async #endAnswered(): Promise<void> {
     this.#state = closing
-    const answered = [...this.#underWay].filter(([, receipt]) => receipt !== undefined)
-    await Promise.allSettled(answered.map(([outcome]) => outcome))
+    await this.#underWay.answered()
     if (!this.#over && !this.#gone) this.#end(1000)
   }
 

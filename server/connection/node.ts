@@ -13,6 +13,7 @@ import type { Meter } from '../ports/meter.ts'
 import type { Attendance } from '../ports/presence.ts'
 import type { RoomLog } from '../ports/room-log.ts'
 import type { Signals, UserEvent } from '../ports/signals.ts'
+import { timedAppend } from './append.ts'
 import { Connection } from './connection.ts'
 import { Intake } from './intake.ts'
 import { Quotas } from './quotas.ts'
@@ -21,7 +22,6 @@ import { Turn } from './turn.ts'
 
 /** What all connections of a node share. */
 export interface NodeParts extends Surroundings {
-  readonly log: RoomLog
   readonly logger: Logger
   readonly quotas: Quotas
   readonly intake: Intake
@@ -74,7 +74,6 @@ export class Node {
     const rooms = new Rooms(log, config.ROOMS)
     this.#parts = {
       config,
-      log,
       access,
       meter,
       logger,
@@ -95,6 +94,7 @@ export class Node {
       quotas: new Quotas(config, meter),
       intake: new Intake(config.LOG_QUEUE_BYTES),
       turn: new Turn(),
+      append: timedAppend({ log, meter, rooms }),
       server: `hoofbeat/${version}`,
     }
     access.changes(change => this.#changed(change))

@@ -23,6 +23,8 @@ export interface Surroundings {
   /** Absent where nothing is known of users: then their queue stays empty. */
   readonly events?: UserEvents | undefined
   readonly meter: Meter
+  /** As `RoomLog.append`. */
+  append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>
 }
 
 /** A SUBSCRIBE of this connection, from the frame on: also while it is under way. */
@@ -73,7 +75,6 @@ export interface Connection {
    * connection has failed.
    */
   inOrder<T>(room: RoomId, work: () => T | Promise<T>): T | Promise<T>
-  append(room: RoomId, records: readonly NewRecord[]): Promise<Position[]>
   /** Counts a SEND against the user's rate: past it no more is read for a while. */
   spend(): void
   /** Whether this user may say one more thing that is fleeting now; counts it. */

@@ -56,7 +56,7 @@ export const appendInOrder = (
   // Where earlier work fails this one never asks; its refusal is then nobody's.
   if (allowed instanceof Promise) allowed.catch(() => {})
   const { rooms } = connection.around
-  const append = (): Appended => ({ settled: connection.append(room, records) })
+  const append = (): Appended => ({ settled: connection.around.append(room, records) })
   const ask = async (): Promise<Appended> => {
     if (!(await allowed)) throw fail('FORBIDDEN', `to send to ${room}`)
     if (!rooms.has(room)) await rooms.ensure(room, () => connection.mayMakeRoom())
