@@ -64,7 +64,9 @@ const partOf = (body: unknown, name: string): unknown =>
   typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined
 
 const topicsOf = ({ type, body }: ChatEvent & { is: 'event' }): readonly Topic[] => {
-  if (type === 'friendship' || type === 'block') return ['friends']
+  if (type === 'friendship') return ['friends']
+  // Invitations of somebody whom one blocks are not listed.
+  if (type === 'block') return ['friends', 'invitations']
   if (type === 'notification') return ['notifications']
   const room = partOf(body, 'room')
   // Whatever is told of a room may have changed which rooms one has.
