@@ -46,7 +46,7 @@ export interface Login {
 }
 
 /** The user's own queue `events`, as far as a connection subscribed to it. */
-export interface OwnEvents {
+interface OwnEvents {
   /** Hands an event to the subscription known by `key`; where the outlet has had enough, not. */
   deliver(key: string, event: UserEvent): void
   /** Hands an event to every subscription, as `deliver` does. */
