@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { errors, type ErrorCode } from '../errors.ts'
-import { call, to } from '../testkit/product.ts'
+import { call, PASSWORD, to } from '../testkit/product.ts'
 import { Probe } from '../testkit/probe.ts'
 import { otherActs, roomActs, type HttpAct } from './testkit/http-acts.ts'
 import { stompActs } from './testkit/stomp-acts.ts'
@@ -88,8 +88,8 @@ void t.test('STOMP: every role and every act', async t => {
 })
 
 void t.test('STOMP: who is not signed in does not come in', async t => {
-  const refused = async (headers: Record<string, string>): Promise<unknown> => {
-    const probe = await Probe.open(t, 'websocket', node)
+  const refused = async (headers: Record<string, string>, upgrade: Record<string, string> = {}): Promise<unknown> => {
+    const probe = await Probe.open(t, 'websocket', node, { headers: upgrade })
     probe.send('CONNECT', { 'accept-version': '1.2', 'host': 'test', ...headers })
     return (await probe.error()).headers['code']
   }
@@ -98,6 +98,11 @@ void t.test('STOMP: who is not signed in does not come in', async t => {
   t.equal(await refused({ login: ended.name, passcode: 'what was it' }), 'BAD_CREDENTIALS')
   t.equal(await refused({ passcode: `${ended.token.slice(0, -4)}AAAA` }), 'BAD_CREDENTIALS')
   t.equal(await refused({ passcode: ended.token }), 'SESSION_ENDED')
+  const { name } = world.people.get('member')!
+  const signed = await call(node, 'POST', '/api/session', { body: { name, password: PASSWORD, keep: 'body' } })
+  const { accessToken, refreshToken } = signed.body as Record<string, string>
+  const byUpgrade = { cookie: `refresh=${refreshToken}`, authorization: `Bearer ${accessToken}` }
+  t.equal(await refused({}, byUpgrade), 'BAD_CREDENTIALS', 'what a browser sends by itself signs nobody in')
 })
 
 void t.test('a direct room is of two: one who is blocked reads it, and nobody writes', async t => {

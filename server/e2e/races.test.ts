@@ -9,6 +9,7 @@ import {
   PASSWORD,
   person,
   removal,
+  said,
   sharedServices,
   system,
   to,
@@ -58,6 +59,7 @@ void t.test('one invitation accepted on both: one membership, told once', async 
     const sent = await ann.does(one, 'POST', `/rooms/${room}/invitations`, { users: [bob.id] })
     const [{ id }] = sent['invitations'] as [{ id: string }]
     const reader = await ann.connect(t, 'tcp', two)
+    await reader.request('SEND', to(room), 'before')
     await reader.request('SUBSCRIBE', { id: 'r', ...to(room) })
     const accept = (node: FleetNode) => bob.tries(node, 'POST', `/invitations/${id}/accept`)
     t.same(await atOnce(accept(one), accept(two)), [200, 200])
@@ -65,6 +67,9 @@ void t.test('one invitation accepted on both: one membership, told once', async 
     await ann.does(two, 'PATCH', `/rooms/${room}`, { name: 'barrier' })
     t.same(await system(reader), { event: 'joined', user: bob.id })
     t.same(await system(reader), { event: 'renamed', name: 'barrier' })
+    const guest = await bob.connect(t, 'tcp', one)
+    await guest.request('SUBSCRIBE', { id: 'r', last: 10, ...to(room) })
+    t.same(await said(guest, 'before'), ['before'], 'who comes later sees all of it')
   })
 })
 
