@@ -8,6 +8,7 @@ import { openDatabase, type Db } from './database/database.ts'
 import { sweepOutbox } from './database/outbox.ts'
 import { fleetRoutes, followOrders, type Node } from './fleet/index.ts'
 import { forgetCreations, openApi } from './http/api.ts'
+import { forgetMessages, Hints, openArchive } from './messages/index.ts'
 import { openPeople, tell, type People } from './people/index.ts'
 import type { Access } from './ports/access.ts'
 import type { Counters } from './ports/counters.ts'
@@ -16,7 +17,7 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
-import { forgetInRooms, logOfRooms, roomRights, roomsApi } from './rooms/index.ts'
+import { forgetInRooms, logOfRooms, readingRoutes, roomRights, roomsApi } from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
@@ -55,6 +56,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
   const { config, log, counters, presence, signals, mayConnect, loopback, version, logger } = options
   const database = await openDatabase(config, logger)
   const { db } = database
+  const hints = new Hints(signals)
   const rights = roomRights({ db, log, cached: config.RIGHTS_CACHED })
   const opened: Pick<Driver<unknown>, 'close'>[] = [database]
   const close = async (): Promise<void> => {
@@ -72,7 +74,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     })
     opened.push(people)
     // Rooms first: whom an invitation is taken back from is told as long as they are notified of it.
-    const forget = [forgetInRooms, people.forget, forgetCreations]
+    const forget = [forgetInRooms, people.forget, forgetMessages, forgetCreations]
     const onChange = (change: Change): void => rights.ended(change)
     const accounts = await openAccounts({
       config,
@@ -90,17 +92,19 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
     await Promise.race([accounts.begun, delay(BEGUN_WITHIN, undefined, { ref: false })])
     return {
       access: accounts.port,
-      log: logOfRooms(db, log),
+      log: hints.of(logOfRooms(db, log)),
       people,
       follow: async node => void (await followOrders(signals, node)),
       check: async timeout => {
         await database.check(timeout)
         await accounts.check(timeout)
       },
-      serve: app => {
+      serve: async app => {
         void tellOfNoAdmin(db, config, logger)
-        const sweep = sweepOutbox({ db, log, logger })
-        opened.push(sweep)
+        const sweep = sweepOutbox({ db, log: hints.of(log), logger })
+        const archive = openArchive({ db, log, signals, logger })
+        opened.push(sweep, archive)
+        await hints.follow(room => archive.hint(room))
         const hint = (): void => {
           accounts.hint()
           sweep.hint()
@@ -115,6 +119,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
             accounts.routes,
             people.routes,
             roomsApi({ db, signals, counters, config, hint }),
+            api => readingRoutes(api, { db, log, signals }),
             api => fleetRoutes(api, { db, presence, signals, forget, hint }),
           ],
           published: [accounts.published],

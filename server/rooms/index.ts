@@ -10,6 +10,7 @@ import { roomRoutes, type RouteParts } from './routes.ts'
 
 export { roomRights } from './access.ts'
 export { logOfRooms } from './log.ts'
+export { readingRoutes } from './reading-routes.ts'
 export { removeRoom } from './removal.ts'
 /** What is done, in the same transaction, when an account is deleted. */
 export { leaveEverything as forgetInRooms }

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { Config } from '../config.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
 import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { unreadOf } from '../messages/index.ts'
 import { tell, type Telling } from '../people/index.ts'
 import type { Signals } from '../ports/signals.ts'
 import { createRoom, openDirect, type CreateOptions } from './create.ts'
@@ -112,7 +113,7 @@ const making = (api: Api, parts: RouteParts): void => {
     (request, reply) =>
       commitOnce(parts, request, reply, async tx => {
         const { room, telling } = await createRoom(tx, request.identity.user, request.body, options())
-        return { body: await roomShown(tx, { ...room, role: 'owner', other: null }), telling }
+        return { body: await roomShown(tx, { ...room, role: 'owner', other: null, unread: 0 }), telling }
       }),
   )
   api.post(
@@ -132,7 +133,8 @@ const making = (api: Api, parts: RouteParts): void => {
         const { user } = request.body
         const { room, made, telling } = await openDirect(tx, request.identity.user, user, options())
         if (!made) reply.code(200)
-        return { body: await roomShown(tx, { ...room, role: 'member', other: user }), telling }
+        const unread = made ? 0 : await unreadOf(tx, room.id, request.identity.user)
+        return { body: await roomShown(tx, { ...room, role: 'member', other: user, unread }), telling }
       }),
   )
 }

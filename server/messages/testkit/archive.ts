@@ -50,7 +50,7 @@ export const lives = async (db: Db, room: string): Promise<number[]> => {
 /** Resolves when the archive has all of a room's log as it is now. */
 export const caughtUp = async (db: Db, log: RoomLog, room: string): Promise<void> => {
   const { next } = await log.bounds(room)
-  await until(async () => (await lives(db, room)).at(-1) === Number(next))
+  await until(async () => ((await lives(db, room)).at(-1) ?? 0) === Number(next))
 }
 
 export const numbered = (sender: string, from: number, count: number): NewRecord[] =>
