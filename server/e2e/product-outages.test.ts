@@ -1,11 +1,26 @@
 import t, { type Test } from 'tap'
 import type { LocalPostgres } from '../../scripts/services/postgres.ts'
-import { freshPostgres } from '../testkit/database.ts'
+import { Keys } from '../accounts/keys.ts'
+import { derive } from '../accounts/secret.ts'
+import { ACCESS_FOR, signAccess } from '../accounts/tokens.ts'
+import { openDatabase } from '../database/database.ts'
+import { freshPostgres, silent } from '../testkit/database.ts'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
 import { until } from '../testkit/node.ts'
-import { call, makeRoom, person, productEnv, removal, to, type Json, type Person } from '../testkit/product.ts'
-import type { Probe, Received } from '../testkit/probe.ts'
-import { kafkaBrokers, ownPostgres, ownRedis } from '../testkit/services.ts'
+import {
+  call,
+  makeRoom,
+  PASSWORD,
+  person,
+  productEnv,
+  removal,
+  said,
+  to,
+  type Json,
+  type Person,
+} from '../testkit/product.ts'
+import { Probe, type Received } from '../testkit/probe.ts'
+import { kafkaBrokers, ownPostgres, ownRedis, redisUrl } from '../testkit/services.ts'
 import { Reader, Sender } from '../testkit/traffic.ts'
 
 t.setTimeout(240_000)
@@ -173,6 +188,54 @@ void t.test('PostgreSQL killed and back, under load', async t => {
       'the log has every name that was acknowledged, in order',
     )
   }
+})
+
+/** What is left of a token that is to end while PostgreSQL is away, ms. */
+const LEFT = 8_000
+
+void t.test('PostgreSQL away: who was let in chats on until their token ends, and gets no other', async t => {
+  const [brokers, postgres] = await Promise.all([kafkaBrokers(t), ownPostgres(t)])
+  const env = { ...productEnv, DATABASE_URL: postgres.url, DATABASE_TIMEOUT: '1000', REDIS_URL: await redisUrl(t) }
+  const [one, two] = (await startFleet(t, 2, brokers, env)) as [FleetNode, FleetNode]
+  const [ann, bob] = [await person(one, 'ann'), await person(two, 'bob')]
+  const room = await makeRoom(one, ann, 'private', [bob])
+  const signIn = { name: ann.name, password: PASSWORD, keep: 'body' }
+  const { refreshToken } = (await call(one, 'POST', '/api/session', { body: signIn })).body
+  const database = await openDatabase({ ...env, DATA_DIR: '', DATABASE_POOL: 1, DATABASE_TIMEOUT: 5_000 }, silent)
+  const { sealing } = derive(env.SESSION_SECRET)
+  const keys = new Keys({ db: database.db, sealing, logger: silent, now: Date.now })
+  const { token } = await signAccess(keys, { user: ann.id, session: ann.session }, Date.now() - ACCESS_FOR + LEFT)
+  await database.close()
+
+  const [ending, staying] = [
+    await Probe.connect(t, 'tcp', two, { passcode: token }),
+    await bob.connect(t, 'websocket', one),
+  ]
+  for (const probe of [ending, staying]) {
+    await probe.request('SUBSCRIBE', { id: 'r', ...to(room) })
+    await probe.request('SEND', to(room), 'hello')
+  }
+  await postgres.kill()
+  for (const node of [one, two]) await until(async () => (await node.ready()) === 503)
+  let sent = 0
+  await t.rejects(async () => {
+    for (;;) {
+      await ending.request('SEND', to(room), `message ${sent}`)
+      sent++
+    }
+  })
+  t.match((await ending.error()).headers, { code: 'TOKEN_EXPIRED' })
+  t.ok(sent > 0, `${sent} messages were sent without the database`)
+  const away = { status: 503, body: { code: 'DATABASE_UNAVAILABLE' } }
+  t.match(await call(two, 'POST', '/api/session/refresh', { body: { refreshToken } }), away)
+  await staying.request('SEND', to(room), 'still here')
+  const heard = (await said(staying, 'still here')).filter(body => body.startsWith('message '))
+  t.same(
+    heard.slice(0, sent),
+    Array.from({ length: sent }, (_, i) => `message ${i}`),
+    'all that was acknowledged, once',
+  )
+  t.ok(heard.length <= sent + 1, 'and after that at most the one that was under way')
 })
 
 const bodyOf = ({ body }: Received): Json => JSON.parse(body.toString()) as Json
