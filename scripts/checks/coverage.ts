@@ -18,6 +18,7 @@ const required: Readonly<Record<string, number>> = {
   'server/accounts': 97,
   'server/database': 97,
   'server/rooms': 97,
+  'server/messages': 97,
   'server/people': 97,
   'server/fleet': 97,
   'server/drivers/memory': 97,

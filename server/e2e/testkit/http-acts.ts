@@ -57,6 +57,13 @@ const answering =
     path: `/invitations/${await invitation(cell)}/${what}`,
   })
 
+/** Of a message that the archive knows of. */
+const marking = async (cell: Cell): Promise<Asked> => {
+  const { db, room } = cell
+  await db.insertInto('room_epochs').values({ room_id: room, generation: 1, epoch: 'e', next_offset: 1n }).execute()
+  return inRoom('/read', { message: 'e-0' })(cell)
+}
+
 const rooms: readonly HttpAct[] = [
   { route: 'GET /api/rooms/{id}', ok: 200, may: readers, ask: inRoom('') },
   { route: 'PATCH /api/rooms/{id}', does: 'rename', ok: 200, may: staff, ask: inRoom('', { name: 'Another' }) },
@@ -70,6 +77,7 @@ const rooms: readonly HttpAct[] = [
   },
   { route: 'PATCH /api/rooms/{id}', does: 'cap', ok: 200, may: ['owner'], ask: inRoom('', { maxMembers: 50 }) },
   { route: 'DELETE /api/rooms/{id}', ok: 204, may: ['owner'], ask: inRoom('') },
+  { route: 'POST /api/rooms/{id}/read', ok: 200, may: inside, ask: marking },
   { route: 'PUT /api/rooms/{id}/membership', ok: 200, may: unlessOpen, ask: inRoom('/membership') },
   {
     route: 'DELETE /api/rooms/{id}/membership',
@@ -187,6 +195,7 @@ const withOther =
 /** In this order: what one does the next one takes back. */
 const people: readonly HttpAct[] = [
   { route: 'GET /api/users/{id}', ok: 200, may: signedIn, ask: withOther('/users/{id}') },
+  { route: 'GET /api/people', ok: 200, may: signedIn, ask: withOther('/people?user={id}') },
   { route: 'GET /api/presence', ok: 200, may: signedIn, ask: withOther('/presence?user={id}') },
   { route: 'GET /api/friends/{id}', ok: 200, may: signedIn, ask: withOther('/friends/{id}') },
   { route: 'PUT /api/friend-requests/{id}', ok: 200, may: signedIn, ask: withOther('/friend-requests/{id}') },
@@ -278,6 +287,7 @@ const accounts: readonly HttpAct[] = [
     ask: async ({ node }, me) => ({ path: `/sessions/${me ? (await me.again(node)).session : 'x'}` }),
   },
   { route: 'DELETE /api/session', ok: 204, may: signedIn, ask: anew('/session') },
+  { route: 'DELETE /api/sessions/others', ok: 204, may: signedIn, ask: anew('/sessions/others') },
   { route: 'DELETE /api/sessions', ok: 204, may: signedIn, ask: anew('/sessions') },
   {
     route: 'POST /api/me/deletion',
