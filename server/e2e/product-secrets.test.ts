@@ -15,6 +15,8 @@ const secrets = new Secrets()
 /** What the node answered and said, but for what it hands out by answering. */
 const heard: string[] = []
 const PAGE = { 'x-hoofbeat': '1' }
+/** A message: in SQL it may be, in the log not. */
+const WRITTEN = `written ${crypto.randomUUID()}`
 
 const postgres = await ownPostgres(t)
 const url = new URL(postgres.url)
@@ -165,7 +167,7 @@ const connecting = async (t: Test): Promise<void> => {
       const probe = await Probe.connect(t, transport, node, headers)
       await probe.request('SUBSCRIBE', { id: 'r', Authorization: secrets.add('a header of SUBSCRIBE'), ...to(room) })
       await probe.request('SEND', { destination: `/signal/${room}`, type: 'typing' }, secrets.add('what is typed'))
-      await probe.request('SEND', to(room), secrets.add('a message'))
+      await probe.request('SEND', to(room), WRITTEN)
       probe.send('SEND', { destination: '/session/renew' }, bob.token)
       const error = await probe.error()
       t.equal(error.headers['code'], 'BAD_CREDENTIALS')
@@ -225,7 +227,7 @@ void t.test('what people give and are given is kept by nobody: not in SQL, the l
 
 void t.test('of an account that is deleted nothing is left in SQL but its id', async t => {
   const dan = await person('dan.of.secrets')
-  const told = ['dan.of.secrets', 'Dan the Rider', 'on a horse', 'Phone of Dan']
+  const told = ['dan.of.secrets', 'Dan the Rider', 'on a horse', 'Phone of Dan'] as const
   const [, displayName, statusText, device] = told
   await ask('PATCH', '/me', { token: dan.token, body: { displayName, statusText } })
   await ask('POST', '/session', { body: { name: dan.name, password, device, keep: 'body' } }, true)
@@ -240,10 +242,26 @@ void t.test('of an account that is deleted nothing is left in SQL but its id', a
       201,
     )
   await ask('PUT', `/friend-requests/${bob.id}`, { token: dan.token })
+  const { body: open } = await ask('POST', '/rooms', { token: dan.token, body: { name: 'n', visibility: 'public' } })
+  const room = String(open['id'])
+  await ask('PUT', `/rooms/${room}/membership`, { token: bob.token })
+  const [dans, bobs] = [
+    await Probe.connect(t, 'tcp', node, { passcode: dan.token }),
+    await Probe.connect(t, 'tcp', node, { passcode: bob.token }),
+  ]
+  const archived = (text: string) =>
+    until(async () => (await rows()).some(row => row.startsWith('messages') && row.includes(text)))
+  const { headers } = await dans.request('SEND', to(room), displayName)
+  await dans.request('SEND', { ...to(room), type: 'edit', ref: headers['message-id']! }, statusText)
+  await archived(statusText)
   const left = async (): Promise<string[]> => (await rows()).filter(row => told.some(text => row.includes(text)))
   t.ok((await left()).length > told.length, 'before')
+  await dans.request('SEND', to(room), statusText)
   t.equal((await ask('POST', '/me/deletion', { token: dan.token, body: { password } })).status, 204)
-  t.same(await left(), [])
+  t.match((await dans.error()).headers, { code: 'SESSION_ENDED' })
+  await bobs.request('SEND', to(room), 'after that')
+  await archived('after that')
+  await until(async () => (await left()).length === 0)
   t.ok((await rows()).some(row => row.includes(dan.id)))
 })
 
@@ -271,6 +289,7 @@ void t.test('nor while the database is away', async t => {
 
 void t.test('in all that it answered and logged there is no secret', async t => {
   await node.stop()
+  secrets.add('a message', WRITTEN)
   t.ok(heard.length > 100 && node.lines.some(line => line.includes('"connected"')))
   t.same(secrets.leaks(heard), [])
   t.same(secrets.leaks(node.lines), [])
