@@ -48,7 +48,10 @@ export interface RoomInfo {
   /** In a direct room, unless their account is gone. */
   readonly other?: Person
   readonly createdAt: number
+  /** Where there is none, when it was made. */
   readonly lastMessageAt: number
+  /** As of the message at `lastMessageAt`, 999 at most. Absent: no member. */
+  readonly unread?: number
 }
 
 export interface Member {

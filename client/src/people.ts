@@ -1,8 +1,8 @@
 import type { Person } from './api-types.ts'
-import { type Api, Refusal } from './api.ts'
+import type { Api } from './api.ts'
 
-/** So many are asked for at once. */
-const AT_ONCE = 4
+/** So many can be asked for at once. */
+const AT_ONCE = 100
 
 /** People as the API names them, by their ids. */
 export class People {
@@ -10,7 +10,7 @@ export class People {
   readonly #known = new Map<string, Person | 'gone'>()
   readonly #wanted = new Set<string>()
   readonly #watchers = new Set<() => void>()
-  #asking = 0
+  #asking = false
 
   constructor(api: Api) {
     this.#api = api
@@ -26,7 +26,7 @@ export class People {
     const known = this.#known.get(id)
     if (known === undefined && !this.#wanted.has(id)) {
       this.#wanted.add(id)
-      queueMicrotask(() => this.#askMore())
+      queueMicrotask(() => void this.#ask())
     }
     return known
   }
@@ -43,27 +43,22 @@ export class People {
     if (changed) this.#tell()
   }
 
-  #askMore(): void {
-    for (const id of this.#wanted) {
-      if (this.#asking >= AT_ONCE) return
-      this.#wanted.delete(id)
-      if (!this.#known.has(id)) void this.#ask(id)
+  /** Asks for all that are wanted, one request at a time. */
+  async #ask(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    while (this.#wanted.size > 0) {
+      const ids = [...this.#wanted].slice(0, AT_ONCE)
+      // Whoever cannot be asked for now is wanted again when they are shown again.
+      const answer = await this.#api.get<{ items: readonly Person[] }>('/people', { user: ids }).catch(() => undefined)
+      for (const id of ids) this.#wanted.delete(id)
+      if (!answer) continue
+      this.put(answer.items)
+      const gone = ids.filter(id => !this.#known.has(id))
+      for (const id of gone) this.#known.set(id, 'gone')
+      if (gone.length > 0) this.#tell()
     }
-  }
-
-  async #ask(id: string): Promise<void> {
-    this.#asking++
-    try {
-      this.put([await this.#api.get<Person>(`/users/${id}`)])
-    } catch (error) {
-      if (error instanceof Refusal && error.status === 404) {
-        this.#known.set(id, 'gone')
-        this.#tell()
-      }
-    } finally {
-      this.#asking--
-      this.#askMore()
-    }
+    this.#asking = false
   }
 
   #tell(): void {

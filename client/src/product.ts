@@ -3,6 +3,7 @@ import type { RoomInfo } from './api-types.ts'
 import { Changes, type Topic } from './changes.ts'
 import { Chat, type ChatEvent } from './chat/index.ts'
 import { People } from './people.ts'
+import { Reading } from './reading.ts'
 import type { Remembered } from './remembered.ts'
 import type { Session } from './session.ts'
 
@@ -23,6 +24,7 @@ export class Product {
   readonly api: Api
   readonly chat: Chat
   readonly people: People
+  readonly reading: Reading
   readonly changes = new Changes()
 
   constructor({ session, user, remembered, url }: ProductOptions) {
@@ -31,6 +33,7 @@ export class Product {
     this.remembered = remembered
     this.api = new Api(session)
     this.people = new People(this.api)
+    this.reading = new Reading((room, message) => this.api.post(`/rooms/${room}/read`, { message }))
     this.chat = new Chat({
       url,
       user,
@@ -56,7 +59,14 @@ export class Product {
     if (event.is !== 'event') return
     // The first on the user's own queue: from here on nothing is missed, and anything before it may have been.
     if (event.type === 'presence' && partOf(event.body, 'known') !== undefined) this.changes.everything()
-    else this.changes.happened(...topicsOf(event))
+    else if (!this.#read(event)) this.changes.happened(...topicsOf(event))
+  }
+
+  /** Whether it is said, and known here already, how far one has read on another device. */
+  #read({ type, body }: ChatEvent & { is: 'event' }): boolean {
+    const [room, message] = [partOf(body, 'room'), partOf(body, 'message')]
+    if (type !== 'read' || typeof room !== 'string' || typeof message !== 'string') return false
+    return this.reading.heard(room, message, this.chat.room(room)?.messages ?? [])
   }
 }
 

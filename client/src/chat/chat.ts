@@ -158,10 +158,16 @@ export class Chat {
     if (connection && this.#company.get(id)?.mayType()) connection.signal(id, 'typing', '')
   }
 
-  /** Tells the others in a room, where it is listened to, up to which message one has read. */
+  /** Tells the others in a room, where it is listened to, up to which message one has read, now or when there is a connection. */
   sayRead(id: RoomId, message: string): void {
+    this.#company.get(id)?.sees(message)
+    this.#tellRead(id)
+  }
+
+  #tellRead(id: RoomId): void {
     const { connection } = this.#lifeline
-    if (connection && this.#company.get(id)?.mayRead(message)) connection.signal(id, 'read', message)
+    const message = connection && this.#company.get(id)?.tellRead()
+    if (message !== undefined) connection?.signal(id, 'read', message)
   }
 
   /** Whether somebody is there, as far as it was found out elsewhere. */
@@ -202,7 +208,11 @@ export class Chat {
     const { state } = this.#lifeline
     if (state.is === 'online' && state.user !== '') this.#user = state.user
     for (const room of this.#rooms.values()) if (!room.refused) connection.join(room.id, room.resumeHeaders())
-    for (const id of this.#company.keys()) if (this.#rooms.get(id)?.refused === false) connection.listen(id)
+    for (const id of this.#company.keys()) {
+      if (this.#rooms.get(id)?.refused !== false) continue
+      connection.listen(id)
+      this.#tellRead(id)
+    }
     for (const message of this.#unsent.waiting()) this.#put(message)
     this.#tell({ is: 'online' })
   }

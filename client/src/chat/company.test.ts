@@ -59,15 +59,23 @@ t.test('one says that one is writing every three seconds at most, and anew after
 
 t.test('what one has read is said once', async t => {
   const company = new CompanyIn(() => {})
-  t.same([company.mayRead('e-1'), company.mayRead('e-1'), company.mayRead('e-2')], [true, false, true])
+  t.equal(company.tellRead(), undefined)
+  company.sees('e-1')
+  t.same([company.tellRead(), company.tellRead()], ['e-1', undefined])
+  company.sees('e-1')
+  t.equal(company.tellRead(), undefined)
+  company.sees('e-2')
+  t.equal(company.tellRead(), 'e-2')
 })
 
 t.test('who is there: all friends at once, then each change, the later one counting', async t => {
   const presence = new Presence()
   t.equal(presence.online('ann'), undefined)
+  t.equal(presence.left('ann'), undefined)
   presence.take({ known: true, at: 100, online: ['ann', 'bob', 7] })
   t.same([presence.online('ann'), presence.online('cho')], [true, undefined])
   presence.take({ user: 'ann', online: false, at: 102 })
+  t.match(presence.left('ann'), Number)
   presence.take({ user: 'ann', online: true, at: 101 })
   t.equal(presence.online('ann'), false, 'what was told too late is not news')
   presence.seed('cho', true)

@@ -23,7 +23,8 @@ export class CompanyIn {
   readonly #reads = new Map<string, string>()
   #view: Company = ALONE
   #said = 0
-  #read: string | undefined
+  #seen: string | undefined
+  #told: string | undefined
 
   constructor(changed: () => void, now: () => number = Date.now) {
     this.#changed = changed
@@ -58,11 +59,16 @@ export class CompanyIn {
     this.#said = 0
   }
 
-  /** Whether the others do not know yet that one has read up to `id`. */
-  mayRead(id: string): boolean {
-    if (this.#read === id) return false
-    this.#read = id
-    return true
+  /** One has read up to the message `id`. */
+  sees(id: string): void {
+    this.#seen = id
+  }
+
+  /** Up to which message one has read, where the others have not been told, as they are now. */
+  tellRead(): string | undefined {
+    const news = this.#seen === this.#told ? undefined : this.#seen
+    this.#told = this.#seen
+    return news
   }
 
   end(): void {

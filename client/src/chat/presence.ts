@@ -2,6 +2,8 @@ interface Known {
   readonly online: boolean
   /** The server's count: of two, the one with the larger is the later one. */
   readonly at: number
+  /** When we were told that they went, epoch ms. */
+  readonly left?: number
 }
 
 /** Who is there, as far as the server tells us: friends, and members of the room that we are in. */
@@ -13,12 +15,18 @@ export class Presence {
     return this.#known.get(user)?.online
   }
 
+  /** When somebody went, epoch ms. Undefined: they are there, or went before we were told of them. */
+  left(user: string): number | undefined {
+    return this.#known.get(user)?.left
+  }
+
   /** Takes the body of a `presence` event: of one user, or of all friends who are there. */
   take(body: unknown): void {
     if (typeof body !== 'object' || body === null) return
     if ('user' in body && typeof body.user === 'string' && 'online' in body) {
       const at = 'at' in body && typeof body.at === 'number' ? body.at : 0
-      if (at >= (this.#known.get(body.user)?.at ?? 0)) this.#known.set(body.user, { online: body.online === true, at })
+      if (at < (this.#known.get(body.user)?.at ?? 0)) return
+      this.#known.set(body.user, body.online === true ? { online: true, at } : { online: false, at, left: Date.now() })
     } else if ('online' in body && Array.isArray(body.online)) {
       const at = 'at' in body && typeof body.at === 'number' ? body.at : 0
       // What was only asked for concerns others too.

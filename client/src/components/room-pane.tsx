@@ -1,5 +1,5 @@
 import { type ReactNode, useCallback, useEffect } from 'react'
-import type { Chat, RoomId, RoomView } from '../chat/index.ts'
+import type { Chat, Message, RoomId, RoomView } from '../chat/index.ts'
 import { useConnectionState, useRoom, useUser } from '../hooks/use-chat.ts'
 import { useStick } from '../hooks/use-stick.ts'
 import { useVisible } from '../hooks/use-visible.ts'
@@ -16,7 +16,8 @@ interface RoomPaneProps {
   readonly chat: Chat
   readonly room: RoomId
   readonly remembered: Remembered
-  readonly onSeen: (room: RoomId, message: string) => void
+  /** All that came until now has been seen. */
+  readonly onSeen: (room: RoomId, messages: readonly Message[]) => void
   /** What opens the list of rooms, where there is no place for it. */
   readonly menu: ReactNode
   /** What the room is called; absent: its id. */
@@ -44,10 +45,10 @@ export const RoomPane = ({ chat, room, remembered, onSeen, menu, title = room, .
   const stick = useStick()
   const { toBottom } = stick
   const visible = useVisible()
-  const newest = view.messages.at(-1)?.id
+  const { messages } = view
   useEffect(() => {
-    if (visible && stick.stuck && newest !== undefined) onSeen(room, newest)
-  }, [visible, stick.stuck, newest, room, onSeen])
+    if (visible && stick.stuck && messages.length > 0) onSeen(room, messages)
+  }, [visible, stick.stuck, messages, room, onSeen])
 
   const send = useCallback(
     (said: string) => {

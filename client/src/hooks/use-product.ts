@@ -48,6 +48,18 @@ export const useNames = (ids: readonly string[]): string => {
 const nameOf = (person: Person | 'gone' | undefined): string =>
   person === 'gone' ? text.goneUser : (person?.displayName ?? '…')
 
+/** When somebody who is not there was last; `read`: what was known of it when it was read. Undefined: not known. */
+export const useLastSeen = (
+  id: string,
+  read: { readonly online: boolean | undefined; readonly lastSeen: number | undefined },
+): number | undefined => {
+  const { chat } = useProduct()
+  const online = useOnline(id) ?? read.online
+  const left = useSyncExternalStore(chat.subscribe, () => chat.presence.left(id))
+  if (online !== false) return undefined
+  return left ?? (read.online === false ? read.lastSeen : undefined)
+}
+
 /** Whether somebody is there; undefined: not known. */
 export const useOnline = (id: string): boolean | undefined => {
   const { chat } = useProduct()

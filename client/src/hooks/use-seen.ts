@@ -1,5 +1,5 @@
 import { createContext, useCallback, useContext, useEffect, useState } from 'react'
-import type { Chat, RoomId } from '../chat/index.ts'
+import type { Chat, Message, RoomId } from '../chat/index.ts'
 import type { Remembered } from '../remembered.ts'
 import { useVisible } from './use-visible.ts'
 
@@ -7,7 +7,9 @@ import { useVisible } from './use-visible.ts'
 export const useMarks = (remembered: Remembered, rooms: readonly RoomId[]) => {
   const [fresh, setFresh] = useState<ReadonlyMap<RoomId, string>>(new Map())
   const mark = useCallback(
-    (id: RoomId, message: string) => {
+    (id: RoomId, messages: readonly Message[]) => {
+      const message = messages.at(-1)?.id
+      if (message === undefined) return
       remembered.setMark(id, message)
       setFresh(known => (known.get(id) === message ? known : new Map(known).set(id, message)))
     },

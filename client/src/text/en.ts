@@ -81,7 +81,7 @@ export const en = {
   'error.BAD_CREDENTIALS': 'The server did not accept this.',
   'error.TOKEN_EXPIRED': 'The token has expired.',
   'error.UNSUPPORTED_VERSION': 'This page and the server no longer fit together. Reload the page.',
-  'error.FORBIDDEN': 'You are not allowed to do this. Ask someone who runs the room.',
+  'error.FORBIDDEN': 'You are not allowed to do this.',
   'error.BAD_DESTINATION': 'That is not a room’s name.',
   'error.NO_SUCH_ROOM': 'There is no such room, or it is not for you to see.',
   'error.TOO_MANY_ROOMS': 'The server makes no more new rooms at the moment. Try again later.',

@@ -82,7 +82,7 @@ export const ko: Table = {
   'error.BAD_CREDENTIALS': '서버가 받아들이지 않았습니다.',
   'error.TOKEN_EXPIRED': '토큰이 만료되었습니다.',
   'error.UNSUPPORTED_VERSION': '페이지와 서버의 버전이 맞지 않습니다. 새로 고침해 주세요.',
-  'error.FORBIDDEN': '권한이 없습니다. 방을 운영하는 사람에게 요청하세요.',
+  'error.FORBIDDEN': '권한이 없습니다.',
   'error.BAD_DESTINATION': '방 이름이 올바르지 않습니다.',
   'error.NO_SUCH_ROOM': '그런 방이 없거나 볼 수 없는 방입니다.',
   'error.TOO_MANY_ROOMS': '지금은 새 방을 더 만들 수 없습니다. 나중에 다시 시도하세요.',

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useAct } from '../../hooks/use-act.ts'
 import { explain, text } from '../../text/text.ts'
 
@@ -8,17 +8,18 @@ const focusSomewhere = (): void => {
 }
 
 interface ActButtonProps {
-  readonly children: ReactNode
+  /** What it does. */
+  readonly children: string
   readonly act: () => Promise<unknown>
-  /** What a screen reader says, where the text alone does not tell of whom. */
-  readonly label?: string
+  /** Whom or what it concerns: one of many that look alike says so to who does not see what stands beside it. */
+  readonly whom?: string
   readonly strong?: boolean
   /** What cannot be undone is asked for twice. */
   readonly grave?: boolean
 }
 
 /** A button that asks the server for something, and says when that fails. */
-export const ActButton = ({ children, act, label, strong = false, grave = false }: ActButtonProps) => {
+export const ActButton = ({ children, act, whom, strong = false, grave = false }: ActButtonProps) => {
   const { busy, problem, run } = useAct()
   const [sure, setSure] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
@@ -36,17 +37,18 @@ export const ActButton = ({ children, act, label, strong = false, grave = false 
   }, [sure])
   if (sure) {
     return (
-      <span className="sure" role="group" aria-label={label}>
+      <span className="sure">
         <button
           type="button"
           className="quiet danger"
           ref={button}
+          aria-label={whom && text.actOn(text.really(children), whom)}
           onClick={() => {
             setSure(false)
             run(act)
           }}
         >
-          {text.really(label ?? (typeof children === 'string' ? children : ''))}
+          {text.really(children)}
         </button>
         <button type="button" className="quiet" onClick={() => setSure(false)}>
           {text.cancel}
@@ -62,7 +64,7 @@ export const ActButton = ({ children, act, label, strong = false, grave = false 
         className={strong ? 'primary small' : 'quiet'}
         onClick={() => (grave ? setSure(true) : run(act))}
         aria-disabled={busy}
-        aria-label={label}
+        aria-label={whom && text.actOn(children, whom)}
       >
         {children}
       </button>

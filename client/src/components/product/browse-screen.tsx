@@ -28,14 +28,12 @@ export const BrowseScreen = () => {
 
 const RoomRow = ({ room }: { readonly room: RoomInfo }) => (
   <li className="row">
-    <a className="who" href={`#/room/${room.id}`} aria-label={room.name}>
-      <span className="who-text">
-        <span className="who-name"># {room.name}</span>
-        <span className="faint">
-          {[room.about, text.membersIn(room.memberCount), room.role && text[`role.${room.role}`]]
-            .filter(Boolean)
-            .join(' · ')}
-        </span>
+    <a className="who stacked" href={`#/room/${room.id}`}>
+      <span className="who-name"># {room.name}</span>
+      <span className="faint">
+        {[room.about, text.membersIn(room.memberCount), room.role && text[`role.${room.role}`]]
+          .filter(Boolean)
+          .join(' · ')}
       </span>
     </a>
   </li>

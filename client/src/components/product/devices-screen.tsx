@@ -10,9 +10,9 @@ import { Listing, Screen } from './screen.tsx'
 export const DevicesScreen = () => {
   const { api, changes, session } = useProduct()
   const devices = useList<Device>('/sessions', ['devices'])
-  const others = (devices.items ?? []).filter(({ current }) => !current)
-  const end = async (ended: readonly Device[]): Promise<void> => {
-    for (const { id } of ended) await api.delete(`/sessions/${id}`)
+  const others = devices.items?.some(({ current }) => !current)
+  const end = (which: string) => async (): Promise<void> => {
+    await api.delete(`/sessions/${which}`)
     changes.happened('devices')
   }
   const signOutEverywhere = async (): Promise<void> => {
@@ -36,7 +36,7 @@ export const DevicesScreen = () => {
               {device.current ? (
                 <span className="tag">{text.thisDevice}</span>
               ) : (
-                <ActButton act={() => end([device])} label={text.endDevice(device.device)}>
+                <ActButton act={end(device.id)} whom={device.device || text.unknownDevice}>
                   {text.end}
                 </ActButton>
               )}
@@ -45,8 +45,8 @@ export const DevicesScreen = () => {
         )}
       />
       <p className="acts start">
-        {others.length > 0 && (
-          <ActButton grave act={() => end(others)}>
+        {others && (
+          <ActButton grave act={end('others')}>
             {text.endOthers}
           </ActButton>
         )}

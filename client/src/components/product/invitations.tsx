@@ -25,10 +25,10 @@ const Row = ({ invitation: { id, room, inviter } }: { readonly invitation: Invit
         <span className="faint">{text.invitedBy(inviter.displayName || text.goneUser)}</span>
       </span>
       <span className="acts">
-        <ActButton strong act={() => answer('accept')} label={text.acceptOf(room.name)}>
+        <ActButton strong act={() => answer('accept')} whom={room.name}>
           {text.accept}
         </ActButton>
-        <ActButton act={() => answer('decline')} label={text.declineOf(room.name)}>
+        <ActButton act={() => answer('decline')} whom={room.name}>
           {text.decline}
         </ActButton>
       </span>

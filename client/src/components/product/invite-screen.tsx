@@ -74,7 +74,7 @@ const Invited = ({ id }: { readonly id: RoomId }) => {
         empty={text.nobodyInvited}
         render={({ id: invitation, invitee }) => (
           <PersonRow key={invitation} person={invitee}>
-            <ActButton act={revoke(invitation)} label={text.revokeOf(invitee.displayName)}>
+            <ActButton act={revoke(invitation)} whom={invitee.displayName}>
               {text.revoke}
             </ActButton>
           </PersonRow>

@@ -63,7 +63,7 @@ const MemberRow = ({ room, member: { person, role } }: MemberRowProps) => {
         className="quiet"
         onClick={() => setOpen(!open)}
         aria-expanded={open}
-        aria-label={text.actsOn(person.displayName)}
+        aria-label={text.actOn(text.acts, person.displayName)}
       >
         {text.acts}
       </button>
@@ -83,22 +83,18 @@ const LeaderActs = ({ room, person, role }: { readonly room: RoomInfo } & Pick<M
     <>
       {room.role === 'owner' && (
         <>
-          <ActButton act={give(role === 'admin' ? 'member' : 'admin')} label={text.changeRoleOf(name)}>
+          <ActButton act={give(role === 'admin' ? 'member' : 'admin')} whom={name}>
             {role === 'admin' ? text.makeMember : text.makeAdmin}
           </ActButton>
-          <ActButton act={give('owner')} grave label={text.handOnTo(name)}>
+          <ActButton act={give('owner')} grave whom={name}>
             {text.handOn}
           </ActButton>
         </>
       )}
-      <ActButton
-        act={after(() => api.delete(`/rooms/${room.id}/members/${person.id}`))}
-        grave
-        label={text.kickOf(name)}
-      >
+      <ActButton act={after(() => api.delete(`/rooms/${room.id}/members/${person.id}`))} grave whom={name}>
         {text.kick}
       </ActButton>
-      <ActButton act={after(() => api.put(`/rooms/${room.id}/bans/${person.id}`))} grave label={text.banOf(name)}>
+      <ActButton act={after(() => api.put(`/rooms/${room.id}/bans/${person.id}`))} grave whom={name}>
         {text.ban}
       </ActButton>
     </>
@@ -119,7 +115,7 @@ const Bans = ({ id }: { readonly id: RoomId }) => {
         empty={text.nobodyBanned}
         render={({ person }) => (
           <PersonRow key={person.id} person={person}>
-            <ActButton act={lift(person.id)} label={text.liftBanOf(person.displayName)}>
+            <ActButton act={lift(person.id)} whom={person.displayName}>
               {text.liftBan}
             </ActButton>
           </PersonRow>

@@ -63,11 +63,9 @@ const Row = ({ news, line, onFollow }: RowProps) => {
   const when = formatBrief(news.createdAt)
   return (
     <li className={news.read ? 'row' : 'row fresh'}>
-      <a className="who" href={hrefOf(news)} aria-label={`${line}, ${when}`} onClick={onFollow}>
-        <span className="who-text">
-          <span>{line}</span>
-          <span className="faint">{when}</span>
-        </span>
+      <a className="who stacked" href={hrefOf(news)} onClick={onFollow}>
+        <span>{line}</span>
+        <span className="faint">{when}</span>
       </a>
     </li>
   )

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 import type { Person } from '../../api-types.ts'
-import { useOnline } from '../../hooks/use-product.ts'
+import { useLastSeen, useOnline } from '../../hooks/use-product.ts'
 import { formatBrief, text } from '../../text/text.ts'
 import { Avatar } from '../avatar.tsx'
 
@@ -28,7 +28,8 @@ interface PersonRowProps {
 /** Somebody in a list. */
 export const PersonRow = ({ person, online, lastSeen, note, chosen = false, children, below }: PersonRowProps) => {
   const now = useOnline(person.id) ?? online
-  const seen = now === false && lastSeen !== undefined ? text.lastSeen(formatBrief(lastSeen)) : undefined
+  const left = useLastSeen(person.id, { online, lastSeen })
+  const seen = left === undefined ? undefined : text.lastSeen(formatBrief(left))
   return (
     <li className={chosen ? 'row fresh' : 'row'}>
       <a className="who" href={`#/person/${person.id}`}>
@@ -39,7 +40,7 @@ export const PersonRow = ({ person, online, lastSeen, note, chosen = false, chil
         <span className="who-text">
           <span className="who-name">{person.displayName || text.goneUser}</span>
           <span className="faint">
-            {note ?? [`@${person.name}`, person.statusText || seen].filter(Boolean).join(' · ')}
+            {note ?? [`@${person.name}`, person.statusText, seen].filter(Boolean).join(' · ')}
           </span>
         </span>
       </a>

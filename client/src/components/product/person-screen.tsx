@@ -1,7 +1,7 @@
 import { useEffect } from 'react'
 import type { Person, PresenceOf } from '../../api-types.ts'
 import { useLoad } from '../../hooks/use-load.ts'
-import { useOnline, useProduct } from '../../hooks/use-product.ts'
+import { useLastSeen, useOnline, useProduct } from '../../hooks/use-product.ts'
 import { formatBrief, text } from '../../text/text.ts'
 import { Avatar } from '../avatar.tsx'
 import { ProblemPage } from './problem-page.tsx'
@@ -16,11 +16,11 @@ export const PersonScreen = ({ user }: { readonly user: string }) => {
   const presence = useLoad<{ readonly items: readonly PresenceOf[] }>(`/presence?user=${user}`, ['friends']).data
     ?.items[0]
   const online = useOnline(user) ?? presence?.online
+  const seen = useLastSeen(user, { online: presence?.online, lastSeen: presence?.lastSeen })
   useEffect(() => {
     if (person) people.put([person])
   }, [people, person])
   if (!person) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.person}>{null}</Screen>
-  const seen = online === false && presence?.lastSeen !== undefined
   return (
     <Screen title={person.displayName}>
       <div className="profile">
@@ -31,9 +31,8 @@ export const PersonScreen = ({ user }: { readonly user: string }) => {
         <p className="who-name">{person.displayName}</p>
         <p className="faint">@{person.name}</p>
         {person.statusText && <p>{person.statusText}</p>}
-        {seen && presence.lastSeen !== undefined && (
-          <p className="faint">{text.lastSeen(formatBrief(presence.lastSeen))}</p>
-        )}
+        {seen !== undefined && <p className="faint">{text.lastSeen(formatBrief(seen))}</p>}
+        {online && <p className="faint">{text.isOnline}</p>}
         <p className="acts">
           <AllActs person={person} />
         </p>

@@ -32,7 +32,7 @@ export const PickPeople = ({ picked, onPick, members = NOBODY }: PickPeopleProps
           <button
             type="button"
             className="quiet"
-            aria-label={has ? text.unpickOf(person.displayName) : text.pickOf(person.displayName)}
+            aria-label={text.actOn(has ? text.unpick : text.pick, person.displayName)}
             onClick={() => onPick(has ? picked.filter(({ id }) => id !== person.id) : [...picked, person])}
           >
             {has ? text.unpick : text.pick}

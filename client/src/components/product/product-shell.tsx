@@ -1,15 +1,14 @@
-import { type ReactNode, useCallback, useEffect, useState, useSyncExternalStore } from 'react'
-import type { RoomInfo } from '../../api-types.ts'
+import { type ReactNode, useCallback, useEffect, useState } from 'react'
 import type { RoomId } from '../../chat/index.ts'
 import { useConnectionState } from '../../hooks/use-chat.ts'
 import { useLoad } from '../../hooks/use-load.ts'
 import { RoomsContext, useMyRooms } from '../../hooks/use-my-rooms.ts'
 import { type Place, placeIn, useFragment } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
-import { UnreadContext, useMarks, useWake } from '../../hooks/use-seen.ts'
+import { UnreadContext, useWake } from '../../hooks/use-seen.ts'
+import { useUnread } from '../../hooks/use-unread.ts'
 import { explain, text } from '../../text/text.ts'
 import { Frame } from '../frame.tsx'
-import { unreadOf } from '../rows.ts'
 import { AccountScreen } from './account-screen.tsx'
 import { BrowseScreen } from './browse-screen.tsx'
 import { DevicesScreen } from './devices-screen.tsx'
@@ -29,32 +28,27 @@ import { SettingsScreen } from './settings-screen.tsx'
 
 /** Everything that somebody who is signed in sees. */
 export const ProductShell = () => {
-  const { chat, remembered } = useProduct()
+  const { chat } = useProduct()
   const place = placeIn(useFragment())
   const here = place.is === 'room' ? place.room : undefined
   const [visited, visit] = useState<RoomId>()
   const rooms = useMyRooms(visited === here ? here : undefined)
   const items = rooms.items ?? []
-  const ids = items.map(({ id }) => id)
-  const { marks: seen, mark } = useMarks(remembered, here === undefined ? ids : [...ids, here])
-  const marks = new Map([...seen].map(([id, message]) => [id, message ?? unseen(rooms.items, id)]))
-  const unread = useLoad<{ readonly unread: number }>('/notifications/unread', ['notifications']).data?.unread ?? 0
+  const news = useLoad<{ readonly unread: number }>('/notifications/unread', ['notifications']).data?.unread ?? 0
   useWake(chat)
-  const count = useSyncExternalStore(chat.subscribe, () =>
-    ids.reduce((sum, id) => sum + unreadOf(chat.room(id)?.messages ?? [], marks.get(id), chat.user), unread),
-  )
+  const unread = useUnread(items)
   return (
     <Frame
-      side={<ProductSide rooms={rooms} place={place} marks={marks} unread={unread} />}
+      side={<ProductSide rooms={rooms} place={place} news={news} />}
       label={text.ways}
       where={JSON.stringify(place)}
       render={menu => (
-        <UnreadContext value={count}>
+        <UnreadContext value={news + unread}>
           <RoomsContext value={items}>
             <MenuContext value={menu}>
               <Announcement />
               <Refused />
-              {screenOf(place, visit, mark)}
+              {screenOf(place, visit)}
             </MenuContext>
           </RoomsContext>
         </UnreadContext>
@@ -63,18 +57,10 @@ export const ProductShell = () => {
   )
 }
 
-/** In a direct room that one has never opened everything is new. */
-const unseen = (rooms: readonly RoomInfo[] | undefined, id: RoomId): string | undefined =>
-  rooms?.find(room => room.id === id)?.visibility === 'direct' ? '' : undefined
-
-const screenOf = (
-  place: Place,
-  onVisit: (id: RoomId) => void,
-  onSeen: (room: RoomId, message: string) => void,
-): ReactNode => {
+const screenOf = (place: Place, onVisit: (id: RoomId) => void): ReactNode => {
   switch (place.is) {
     case 'room':
-      return <RoomScreen key={place.room} id={place.room} onVisit={onVisit} onSeen={onSeen} />
+      return <RoomScreen key={place.room} id={place.room} onVisit={onVisit} />
     case 'members':
       return <MembersScreen key={place.room} id={place.room} />
     case 'settings':

@@ -1,14 +1,13 @@
 import { memo, type ReactNode } from 'react'
 import type { RoomInfo } from '../../api-types.ts'
-import type { RoomId } from '../../chat/index.ts'
 import { useRoom } from '../../hooks/use-chat.ts'
 import type { List } from '../../hooks/use-load.ts'
 import type { Place } from '../../hooks/use-place.ts'
 import { useMe, useOnline, useProduct } from '../../hooks/use-product.ts'
+import { useUnread } from '../../hooks/use-unread.ts'
 import { formatNumber, text } from '../../text/text.ts'
 import { Avatar } from '../avatar.tsx'
 import { AlertIcon, BellIcon, HomeIcon, Logo, PeopleIcon, PlusIcon, SearchIcon } from '../icons.tsx'
-import { unreadOf } from '../rows.ts'
 import { Dot } from './person-row.tsx'
 import { titleOf } from './room-rights.ts'
 import { Trouble } from './screen.tsx'
@@ -16,13 +15,11 @@ import { Trouble } from './screen.tsx'
 interface ProductSideProps {
   readonly rooms: List<RoomInfo>
   readonly place: Place
-  /** The newest message seen in each room. */
-  readonly marks: ReadonlyMap<RoomId, string | undefined>
-  /** Notifications. */
-  readonly unread: number
+  /** How many notifications are unread. */
+  readonly news: number
 }
 
-export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) => {
+export const ProductSide = ({ rooms, place, news }: ProductSideProps) => {
   const me = useMe()
   const here = 'room' in place ? place.room : undefined
   const items = rooms.items ?? []
@@ -31,7 +28,7 @@ export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) =
   const list = (listed: readonly RoomInfo[]): ReactNode => (
     <ul>
       {listed.map(room => (
-        <RoomItem key={room.id} room={room} current={room.id === here} mark={marks.get(room.id)} />
+        <RoomItem key={room.id} room={room} current={room.id === here} />
       ))}
     </ul>
   )
@@ -49,7 +46,7 @@ export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) =
             icon={<BellIcon />}
             current={place.is === 'notifications'}
             label={text.notifications}
-            count={unread}
+            count={news}
           />
           <Way href="#/friends" icon={<PeopleIcon />} current={place.is === 'friends'} label={text.friends} />
           <Way href="#/rooms" icon={<SearchIcon />} current={place.is === 'rooms'} label={text.browse} />
@@ -68,9 +65,12 @@ export const ProductSide = ({ rooms, place, marks, unread }: ProductSideProps) =
         )}
       </nav>
       <div className="me">
-        <a className="who" href="#/account" aria-label={`${text.account}: ${me?.displayName ?? ''}`}>
+        <a className="who" href="#/account">
           <Avatar name={me?.displayName ?? ''} />
-          <span className="me-name">{me?.displayName}</span>
+          <span className="me-name">
+            <span className="sr-only">{text.account}: </span>
+            {me?.displayName}
+          </span>
         </a>
       </div>
     </>
@@ -109,14 +109,13 @@ const Badge = ({ count }: { readonly count: number }) => {
 interface RoomItemProps {
   readonly room: RoomInfo
   readonly current: boolean
-  readonly mark: string | undefined
 }
 
-const RoomItem = memo(({ room, current, mark }: RoomItemProps) => {
-  const { chat, user } = useProduct()
+const RoomItem = memo(({ room, current }: RoomItemProps) => {
+  const { chat } = useProduct()
   const view = useRoom(chat, room.id)
   const online = useOnline(room.other?.id ?? '')
-  const unread = view ? unreadOf(view.messages, mark, user) : 0
+  const unread = useUnread([room])
   const direct = room.visibility === 'direct'
   return (
     <li className={['room', ...(unread > 0 ? ['unread'] : []), ...(direct ? ['direct'] : [])].join(' ')}>

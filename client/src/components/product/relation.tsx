@@ -21,14 +21,14 @@ export const FriendshipActs = ({ person: { id, displayName }, relation: { state,
   if (blocking) return null
   if (state === 'friends') {
     return (
-      <ActButton grave act={after(() => api.delete(`/friends/${id}`))} label={text.removeFriendOf(displayName)}>
+      <ActButton grave act={after(() => api.delete(`/friends/${id}`))} whom={displayName}>
         {text.removeFriend}
       </ActButton>
     )
   }
   if (state === 'requested') {
     return (
-      <ActButton act={after(() => api.delete(`/friend-requests/${id}`))} label={text.cancelRequestOf(displayName)}>
+      <ActButton act={after(() => api.delete(`/friend-requests/${id}`))} whom={displayName}>
         {text.cancelRequest}
       </ActButton>
     )
@@ -36,21 +36,17 @@ export const FriendshipActs = ({ person: { id, displayName }, relation: { state,
   if (state === 'asked') {
     return (
       <>
-        <ActButton
-          strong
-          act={after(() => api.post(`/friend-requests/${id}/accept`))}
-          label={text.acceptOf(displayName)}
-        >
+        <ActButton strong act={after(() => api.post(`/friend-requests/${id}/accept`))} whom={displayName}>
           {text.accept}
         </ActButton>
-        <ActButton act={after(() => api.post(`/friend-requests/${id}/decline`))} label={text.declineOf(displayName)}>
+        <ActButton act={after(() => api.post(`/friend-requests/${id}/decline`))} whom={displayName}>
           {text.decline}
         </ActButton>
       </>
     )
   }
   return (
-    <ActButton act={after(() => api.put(`/friend-requests/${id}`))} label={text.addFriendOf(displayName)}>
+    <ActButton act={after(() => api.put(`/friend-requests/${id}`))} whom={displayName}>
       {text.addFriend}
     </ActButton>
   )
@@ -63,7 +59,7 @@ export const BlockAct = ({ person: { id, displayName }, relation: { blocking } }
     changes.happened('friends')
   }
   return (
-    <ActButton act={set} grave={!blocking} label={blocking ? text.unblockOf(displayName) : text.blockOf(displayName)}>
+    <ActButton act={set} grave={!blocking} whom={displayName}>
       {blocking ? text.unblock : text.block}
     </ActButton>
   )
@@ -77,7 +73,7 @@ export const MessageAct = ({ person: { id, displayName } }: { readonly person: P
     go(`#/room/${room.id}`)
   }
   return (
-    <ActButton act={open} label={text.messageTo(displayName)}>
+    <ActButton act={open} whom={displayName}>
       {text.message}
     </ActButton>
   )

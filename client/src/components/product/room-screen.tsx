@@ -1,6 +1,6 @@
-import { type ReactNode, useCallback, useContext, useEffect, useMemo } from 'react'
+import { type ReactNode, useCallback, useContext, useEffect, useLayoutEffect, useMemo } from 'react'
 import type { Member, Page, RoomInfo } from '../../api-types.ts'
-import type { RoomId } from '../../chat/index.ts'
+import type { Message, RoomId } from '../../chat/index.ts'
 import { useRoom } from '../../hooks/use-chat.ts'
 import { useKnown } from '../../hooks/use-known.ts'
 import { useLoad } from '../../hooks/use-load.ts'
@@ -20,14 +20,13 @@ interface RoomScreenProps {
   readonly id: RoomId
   /** That this room may be read: it is to be joined, as long as one is here. */
   readonly onVisit: (id: RoomId) => void
-  readonly onSeen: (room: RoomId, message: string) => void
 }
 
 /** A room of the product: its messages, who writes, and the ways to its members and settings. */
-export const RoomScreen = ({ id, onVisit, onSeen }: RoomScreenProps) => {
+export const RoomScreen = ({ id, onVisit }: RoomScreenProps) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
   if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title="…">{null}</Screen>
-  return <KnownRoom room={room} gone={problem?.code === 'NO_SUCH_ROOM'} onVisit={onVisit} onSeen={onSeen} />
+  return <KnownRoom room={room} gone={problem?.code === 'NO_SUCH_ROOM'} onVisit={onVisit} />
 }
 
 interface KnownRoomProps extends Omit<RoomScreenProps, 'id'> {
@@ -36,22 +35,23 @@ interface KnownRoomProps extends Omit<RoomScreenProps, 'id'> {
   readonly gone: boolean
 }
 
-const KnownRoom = ({ room, gone, onVisit, onSeen }: KnownRoomProps) => {
-  const { chat, remembered } = useProduct()
+const KnownRoom = ({ room, gone, onVisit }: KnownRoomProps) => {
+  const { chat, reading, remembered, user } = useProduct()
   const menu = useContext(MenuContext)
   const view = useRoom(chat, room.id)
   const online = useOnline(room.other?.id ?? '')
   const ended = gone || view?.problem?.code === 'REMOVED'
   useEffect(() => onVisit(room.id), [room.id, onVisit])
-  useEffect(() => chat.listen(room.id), [chat, room.id])
+  // Before what is shown is said to be read.
+  useLayoutEffect(() => chat.listen(room.id), [chat, room.id])
   useTitleHere(titleOf(room))
   useMembersKnown(room)
   const seen = useCallback(
-    (of: RoomId, message: string): void => {
-      onSeen(of, message)
-      chat.sayRead(of, message)
+    (id: RoomId, messages: readonly Message[]): void => {
+      if (room.role !== undefined) reading.see(room, messages, user)
+      chat.sayRead(id, messages.at(-1)?.id ?? '')
     },
-    [chat, onSeen],
+    [chat, reading, room, user],
   )
   return (
     <RoomPane
