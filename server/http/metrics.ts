@@ -90,7 +90,7 @@ export const createMetrics = (read: () => Gauges): Metrics => {
       add(name, amount = 1, label = OTHER) {
         const counts = totals[name]
         const key = counts.has(label) ? label : OTHER
-        if (amount > 0 && amount < Infinity) counts.set(key, (counts.get(key) ?? 0) + amount)
+        if (amount > 0 && amount < Infinity) counts.set(key, counts.get(key)! + amount)
       },
       observe(name, seconds) {
         timings[name].observe(seconds)

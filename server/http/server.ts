@@ -66,10 +66,11 @@ export const buildHttp = ({ config, logger, tls, limits = httpLimits }: HttpOpti
     bodyLimit: limits.bodyBytes,
     // While a node drains, its health is still asked for.
     return503OnClosing: false,
+    // What fastify itself throws has a status, what Node refuses a code.
     frameworkErrors: (error: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
-      void send(reply, error.statusCode ?? 500)
+      void send(reply, error.statusCode!)
     },
-    clientErrorHandler: (error: { code?: string }, socket: Socket) => refuse(socket, error.code ?? '', problemHeaders),
+    clientErrorHandler: (error: { code?: string }, socket: Socket) => refuse(socket, error.code!, problemHeaders),
   }
   const node: ServerOptions = {
     headersTimeout: limits.headersTimeout,
