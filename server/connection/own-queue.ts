@@ -37,19 +37,19 @@ export class OwnQueue {
     }
   }
 
-  /** Tells the queue `events`. */
-  tellEvent(event: UserEvent): void {
+  /** Tells the queue `events`; `always`: also where the outlet has had enough. */
+  tellEvent(event: UserEvent, always = false): void {
     for (const [key, { destination }] of this.#owner.subscriptions) {
-      if (destination === '/user/queue/events') this.deliver(key, event)
+      if (destination === '/user/queue/events') this.deliver(key, event, always)
     }
   }
 
-  /** Hands an event to the subscription known by `key`; where the outlet has had enough, not. */
-  deliver(key: string, { type, body }: UserEvent): void {
+  /** Hands an event to the subscription known by `key`; where the outlet has had enough not, unless `always`. */
+  deliver(key: string, { type, body }: UserEvent, always = false): void {
     const { subscriptions, outlet, version, framing } = this.#owner
     const destination = subscriptions.get(key)?.destination
     if (destination === undefined) return
-    if (!outlet.open) return this.#meter.add('signalsDropped', 1, 'slow')
+    if (!outlet.open && !always) return this.#meter.add('signalsDropped', 1, 'slow')
     const headers = Object.entries({
       'subscription': key,
       destination,

@@ -49,8 +49,8 @@ export interface Login {
 interface OwnEvents {
   /** Hands an event to the subscription known by `key`; where the outlet has had enough, not. */
   deliver(key: string, event: UserEvent): void
-  /** Hands an event to every subscription, as `deliver` does. */
-  tellEvent(event: UserEvent): void
+  /** Hands an event to every subscription, as `deliver` does; `always`: also where the outlet has had enough. */
+  tellEvent(event: UserEvent, always?: boolean): void
 }
 
 /** What the frame handlers use of their connection. */

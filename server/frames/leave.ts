@@ -45,5 +45,6 @@ export const revoke = (connection: Connection, room: RoomId): void => {
   for (const subscribed of lost) leave(subscribed)
   connection.drop(destinationOf(room))
   connection.drop(signalsOf(room))
-  connection.own.tellEvent({ type: 'removed', body: { room } })
+  // It comes once for each room that was subscribed to, and nobody could find out otherwise.
+  connection.own.tellEvent({ type: 'removed', body: { room } }, true)
 }

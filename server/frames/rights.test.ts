@@ -241,6 +241,23 @@ wire(t, '[S-72] what waits of the room is dropped, what waits of others is not',
   if (got.includes('removed')) t.notOk(got.slice(got.indexOf('removed')).includes('r'), 'after that none')
 })
 
+wire(t, '[S-72] that a right has ended is told to who does not keep up, too', async (t, transport) => {
+  const { rights, node, log } = await setUp(t)
+  const probe = await connect(t, transport, node)
+  const witness = await connect(t, transport, node)
+  for (const each of [probe, witness]) await each.request('SUBSCRIBE', { id: 'r', ...to('r') })
+  const body = Buffer.alloc(200_000, 'x')
+  probe.pause(true)
+  // More than all buffers of the system on the way, and than may wait here.
+  for (let i = 0; i < 100; i++) await log.append('stays', [{ sender: OTHER, headers: new Map(), body }])
+  await witness.messages(100)
+  rights.end('r')
+  t.equal(room(await witness.next('MESSAGE')), 'r')
+  probe.pause(false)
+  t.equal(room(await probe.take(({ headers }) => headers['type'] === 'removed', 'removed')), 'r')
+  await probe.when(() => probe.frames.length === 100, 'all of the other room')
+})
+
 /** A log's methods, which belong to it. */
 const bound = (log: RoomLog): RoomLog => ({
   create: rooms => log.create(rooms),
