@@ -143,6 +143,7 @@ class Copier {
     const { db, log, signals } = this.#options
     try {
       const bounds = await this.#ask(rooms, room => log.bounds(room))
+      if (bounds.size === 0) return
       const copied = await copiedOf(db, bounds)
       const behind = [...copied].filter(([room, next]) => next < bounds.get(room)!.next).map(([room]) => room)
       const pages = await this.#ask(behind, room => this.#read(room, bounds.get(room)!, copied.get(room)!))
