@@ -103,7 +103,7 @@ class Copier {
       busy = true
     }
     if (this.#erasing) this.#erasing = await eraseSome(db)
-    if (this.#erasing || !this.#been) this.#again()
+    if (this.#erasing || (!this.#been && this.#waiting.size === 0)) this.#again()
     else if (busy) await delay(gathered)
   }
 

@@ -4,7 +4,7 @@ import { parseMessageId } from '../ports/message-id.ts'
 import type { Epoch, LogRecord, Offset } from '../ports/room-log.ts'
 
 /** What stands in a record that makes a row of its own. */
-export interface Written {
+interface Written {
   readonly kind: 'message' | 'system'
   readonly body: string
   /** Who may see it, beside its sender; null: everybody in the room. */
