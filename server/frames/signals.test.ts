@@ -271,6 +271,27 @@ wire(t, '[S-69] the user queue `events`: what holds now first, then what changes
   t.same(ann.frames, [])
 })
 
+wire(t, '[S-69] a client that does not keep up is not told, which is counted', async (t, transport) => {
+  const { events, listeners } = someEvents()
+  const { node, ...bridge } = await startBridge(t, { OUTBOX_BYTES: '65536' }, { events })
+  const [ann, bob] = [await connect(t, transport, bridge), await connect(t, transport, bridge, 'bob')]
+  await listen(bob, '/topic/a', 't')
+  await listen(bob, '/user/queue/events', 'q')
+  await bob.next('MESSAGE')
+  bob.pause(true)
+  const body = Buffer.alloc(500_000, 'x')
+  while (node.gauges().outboxBytes < 65_536) await ann.request('SEND', { destination: '/topic/a' }, body)
+  for (let n = 0; n < 10; n++) listeners.get('bob')!({ type: 'x', body: n })
+  await ann.request('SEND', { destination: '/topic/a' }, 'end')
+  bob.pause(false)
+  const { headers } = await bob.take(
+    frame => frame.headers['type'] === 'x' || frame.body.toString() === 'end',
+    'the end, or an event',
+  )
+  t.equal(headers['destination'], '/topic/a')
+  t.equal((await figures(bridge)).get('hoofbeat_signals_dropped_total{reason="slow"}'), 10)
+})
+
 wire(t, '[S-69] UNSUBSCRIBE and the end of a connection, while SUBSCRIBE is under way', async (t, transport) => {
   const { events, listeners } = someEvents()
   const { node, ...bridge } = await startBridge(t, {}, { events })
