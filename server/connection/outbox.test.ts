@@ -2,32 +2,12 @@ import { mock } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { bare } from '../stomp/framing.ts'
+import { StillTransport } from '../testkit/still-transport.ts'
 import { Outbox } from './outbox.ts'
-import type { Transport } from './transport.ts'
 import { Turn } from './turn.ts'
 
-/** A socket that takes what it is told to. */
-class Socket implements Transport {
-  readonly pings = false
-  readonly address = ''
-  readonly framing = bare
-  buffered = 0
-  full = false
-  readonly writes: string[] = []
-  async unacknowledged(): Promise<undefined> {}
-  write(bytes: Buffer): void {
-    this.writes.push(bytes.toString())
-  }
-  pause(): void {}
-  resume(): void {}
-  ping(): void {}
-  close(): void {}
-  destroy(): void {}
-}
-
 const setUp = (highWater = 1000) => {
-  const transport = new Socket()
+  const transport = new StillTransport()
   const counts = new Map<string, number>()
   const meter = {
     add: (name: string, amount = 1) => void counts.set(name, (counts.get(name) ?? 0) + amount),
@@ -84,7 +64,7 @@ t.test('the MESSAGE frames of one destination are dropped, whatever their bodies
 t.test('connections with the same parts share the joined piece, others do not', async t => {
   const turns = new Turn()
   const outboxes = ['one', 'two', 'three'].map(() => {
-    const transport = new Socket()
+    const transport = new StillTransport()
     const pieces: Buffer[] = []
     transport.write = bytes => void pieces.push(bytes)
     const outbox = new Outbox({ transport, turn: turns, meter: { add() {}, observe() {} }, highWater: 1000 })

@@ -1,8 +1,7 @@
 import t from 'tap'
-import { bare } from '../stomp/framing.ts'
+import { StillTransport } from '../testkit/still-transport.ts'
 import { Outbox } from './outbox.ts'
 import { Timeouts, type Standing } from './timeouts.ts'
-import type { Transport } from './transport.ts'
 import { Turn } from './turn.ts'
 
 const config = { HEART_BEAT: 1_000, LOGIN_TIMEOUT: 5_000, STALL_SECONDS: 8 }
@@ -10,29 +9,14 @@ const meter = { add: () => {}, observe: () => {} }
 
 /** The times of a connection whose system still holds `held` bytes for it, and of whose writes it has taken all but `buffered`. */
 const setUp = ({ pings = false, held = 0, buffered = 0 } = {}) => {
-  const socket = { held, buffered }
-  const transport: Transport = {
-    pings,
-    address: '',
-    framing: bare,
-    get buffered() {
-      return socket.buffered
-    },
-    full: false,
-    unacknowledged: async () => socket.held,
-    write() {},
-    pause() {},
-    resume() {},
-    ping() {},
-    close() {},
-    destroy() {},
-  }
+  const transport = new StillTransport({ pings, held: () => held })
+  transport.buffered = buffered
   const outlet = new Outbox({ transport, turn: new Turn(), meter, highWater: 1_000_000 })
   const timeouts = new Timeouts({ transport, outlet, config, grain: 10 })
   const start = Date.now()
   const due = (after: number, part: Partial<Standing> = {}) =>
     timeouts.due(start + after, { loggedIn: true, authenticating: false, paused: false, ...part })
-  return { socket, timeouts, outlet, start, due }
+  return { transport, timeouts, outlet, start, due }
 }
 
 t.test('[S-18] [S-26] the time to log in, which does not run while nothing is read', async t => {
@@ -48,14 +32,14 @@ t.test('[S-18] [S-26] the time to log in, which does not run while nothing is re
 })
 
 t.test('[S-23] [S-24] heart-beats as agreed; what waits to be written is one already', async t => {
-  const { due, timeouts, start, socket, outlet } = setUp()
+  const { due, timeouts, start, transport, outlet } = setUp()
   timeouts.agree(1_000, 2_000)
   t.equal(due(500), undefined)
   t.equal(due(1_200), 'beat')
-  socket.buffered = 10
+  transport.buffered = 10
   outlet.progress = start + 1_200
   t.equal(due(1_200), undefined)
-  socket.buffered = 0
+  transport.buffered = 0
   timeouts.heard(start + 1_300)
   outlet.lastWrite = start + 5_000
   t.equal(due(5_300), undefined)
@@ -79,11 +63,11 @@ t.test(
 )
 
 t.test('[S-45] STALLED: nothing of what waits was taken for all of STALL_SECONDS', async t => {
-  const { due, socket, timeouts, start } = setUp({ buffered: 10 })
+  const { due, transport, timeouts, start } = setUp({ buffered: 10 })
   t.equal(due(7_000), undefined)
   t.equal(due(9_000), 'STALLED')
   timeouts.overslept(start + 9_000)
   t.equal(due(9_500), undefined)
-  socket.buffered = 0
+  transport.buffered = 0
   t.equal(due(20_000), undefined)
 })

@@ -1,26 +1,12 @@
 import t from 'tap'
+import { StillTransport } from '../testkit/still-transport.ts'
 import { Uptake } from './uptake.ts'
-import type { Transport } from './transport.ts'
-import { bare } from '../stomp/framing.ts'
 
 const turn = (): Promise<void> => new Promise(setImmediate)
 
 /** An uptake whose looks find, one after the other, what is in `held`. */
 const setUp = (held: (number | undefined)[]) => {
-  const transport: Transport = {
-    pings: true,
-    address: '',
-    framing: bare,
-    buffered: 0,
-    full: false,
-    unacknowledged: async () => held.shift(),
-    write() {},
-    pause() {},
-    resume() {},
-    ping() {},
-    close() {},
-    destroy() {},
-  }
+  const transport = new StillTransport({ pings: true, held: () => held.shift() })
   const uptake = new Uptake(transport, { STALL_SECONDS: 8, HEART_BEAT: 1000 })
   let moves = 0
   const look = async (now: number): Promise<number> => {
