@@ -11,6 +11,7 @@ import type { Driver } from '../ports/driver.ts'
 import type { Logger } from '../ports/logger.ts'
 import { accountAccess, bearerOf, toBridge } from './access.ts'
 import type { Forget } from './closing.ts'
+import { deviceRoutes } from './device-routes.ts'
 import { Erased } from './erased.ts'
 import { Keys } from './keys.ts'
 import { Passwords } from './passwords.ts'
@@ -129,6 +130,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
     routes: api => {
       accountRoutes(api, routeParts)
       sessionRoutes(api, routeParts)
+      deviceRoutes(api, routeParts)
     },
     published: api => keyRoutes(api, keys),
     hint: () => watch.hint(),

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { Db } from '../database/database.ts'
 import type { Telling } from '../people/index.ts'
-import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { createOnce, Id, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
 import { changePassword, closeAccount, type Forget } from './closing.ts'
 import type { Keys } from './keys.ts'
 import { readName } from './names.ts'
@@ -10,7 +10,6 @@ import { readAccount, readPeople, readPerson, searchPeople, updateProfile } from
 import {
   AccountSchema,
   GivenPassword,
-  Id,
   NewDisplayName,
   NewName,
   NewPassword,

@@ -1,9 +1,8 @@
 /** What goes over HTTP, as the document shows it. */
 
 import { Type } from 'typebox'
+import { Id, Time } from '../http/api.ts'
 
-export const Id = Type.String({ minLength: 1, maxLength: 64, examples: ['0c8v2m6q1x7f4k9z3t5r8w2y1'] })
-export const Time = (description: string) => Type.Integer({ description, examples: [1795251122000] })
 const Name = Type.String({ description: 'Unique, whatever its case', examples: ['ann'] })
 const DisplayName = Type.String({ examples: ['Ann Lee'] })
 const StatusText = Type.String({ examples: ['On a walk'] })
@@ -18,7 +17,7 @@ export const PersonSchema = Type.Object({
 export const AccountSchema = Type.Object({
   ...PersonSchema.properties,
   isAdmin: Type.Boolean(),
-  createdAt: Time('Epoch ms'),
+  createdAt: Time(),
 })
 
 /** As somebody writes it: the rules of names are applied afterwards. */

@@ -1,13 +1,11 @@
 import { Type } from 'typebox'
-import { transaction } from '../database/database.ts'
 import { fail, HoofbeatError } from '../errors.ts'
-import { nothing, PAGE_HEADER, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
-import type { Row } from '../database/schema.ts'
+import { Id, nothing, PAGE_HEADER, Time, type Api } from '../http/api.ts'
 import type { Keys } from './keys.ts'
 import { readAccount } from './profile.ts'
 import { demandPage, forgetToken, keepToken, keptToken, type Answering, type Asking } from './refresh-cookie.ts'
-import { AccountSchema, GivenPassword, Id, NewName, Time } from './schemas.ts'
-import { beginSession, endSession, endSessions, listSessions, refreshSession } from './sessions.ts'
+import { AccountSchema, GivenPassword, NewName } from './schemas.ts'
+import { beginSession, endSession, refreshSession } from './sessions.ts'
 import { holderOf } from './sign-in.ts'
 import { readRefresh, signAccess, writeRefresh, type Generation } from './tokens.ts'
 import type { RouteParts } from './routes.ts'
@@ -36,21 +34,11 @@ const Keep = Type.Union([Type.Literal('cookie'), Type.Literal('body')], {
   default: 'cookie',
   description: 'Where the refresh token goes: pages leave it to the browser, other programs keep it themselves',
 })
-const SessionSchema = Type.Object({
-  id: Id,
-  kind: Type.Union([Type.Literal('device'), Type.Literal('connection')]),
-  device: Type.String({ description: 'As it named itself', examples: ['Firefox on Linux'] }),
-  address: Type.String({ examples: ['203.0.113.9'] }),
-  createdAt: Time('Epoch ms'),
-  lastSeenAt: Time('Epoch ms'),
-  current: Type.Boolean({ description: 'Whether it is the one that asks' }),
-})
-const listed = new Paging('sessions', Type.Tuple([Type.Integer(), Type.String()]))
 
 export const sessionRoutes = (api: Api, parts: SessionRouteParts): void => {
   begin(api, parts)
   refresh(api, parts)
-  devices(api, parts)
+  end(api, parts)
 }
 
 /** The answer of who has a session: a fresh access token, and the refresh token where it is kept. */
@@ -142,8 +130,7 @@ const refresh = (api: Api, parts: SessionRouteParts): void => {
 
 const isEnded = (error: unknown): boolean => error instanceof HoofbeatError && error.code === 'SESSION_ENDED'
 
-const devices = (api: Api, parts: SessionRouteParts): void => {
-  const { db, watch, now } = parts
+const end = (api: Api, { db, watch }: SessionRouteParts): void => {
   api.delete(
     '/session',
     {
@@ -158,85 +145,4 @@ const devices = (api: Api, parts: SessionRouteParts): void => {
       return reply.code(204).send(null)
     },
   )
-  api.get(
-    '/sessions',
-    {
-      schema: {
-        tags,
-        summary: 'List your sessions',
-        description: 'Devices, and connections that gave a password themselves; the newest first.',
-        querystring: PageQuery,
-        response: { 200: PageOf(SessionSchema) },
-      },
-    },
-    async ({ identity, query }) => {
-      const rows = await listSessions(db, identity.user, { now: now(), after: listed.after(query), limit: query.limit })
-      return listed.page(
-        rows,
-        query,
-        row => shown(row, identity.session),
-        row => [row.created_at, row.id],
-      )
-    },
-  )
-  api.delete(
-    '/sessions/:id',
-    {
-      config: { errors: ['NO_SUCH_SESSION'] },
-      schema: {
-        tags,
-        summary: 'End one of your sessions',
-        params: Type.Object({ id: Id }),
-        response: { 204: nothing('It has ended, everywhere') },
-      },
-    },
-    async (request, reply) => {
-      const { identity, params } = request
-      await endSession(db, identity.user, params.id)
-      watch.ended([params.id])
-      if (params.id === identity.session) forgetToken(request, reply)
-      return reply.code(204).send(null)
-    },
-  )
-  api.delete(
-    '/sessions/others',
-    {
-      schema: {
-        tags,
-        summary: 'End all your other sessions',
-        description: 'This one goes on.',
-        response: { 204: nothing('They have ended, everywhere') },
-      },
-    },
-    async ({ identity: { user, session } }, reply) => {
-      watch.ended(await transaction(db, tx => endSessions(tx, user, session)))
-      return reply.code(204).send(null)
-    },
-  )
-  api.delete(
-    '/sessions',
-    {
-      schema: {
-        tags,
-        summary: 'End all your sessions',
-        description: 'This one too.',
-        response: { 204: nothing('They have ended, everywhere') },
-      },
-    },
-    async (request, reply) => {
-      watch.ended(await transaction(db, tx => endSessions(tx, request.identity.user)))
-      forgetToken(request, reply)
-      return reply.code(204).send(null)
-    },
-  )
 }
-
-const shown = ({ id, kind, device, address, created_at, last_seen_at }: Row<'sessions'>, current: string) => ({
-  id,
-  kind,
-  device,
-  address,
-  createdAt: created_at,
-  lastSeenAt: last_seen_at,
-  current: id === current,
-})

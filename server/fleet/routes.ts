@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { deleteAccount, PersonSchema, readAccount, readPeople, type Forget } from '../accounts/index.ts'
 import { transaction, type Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
-import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { createOnce, Id, nothing, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
 import { tell } from '../people/index.ts'
 import type { Presence } from '../ports/presence.ts'
 import type { Signals } from '../ports/signals.ts'
@@ -21,9 +21,7 @@ export interface RouteParts {
 }
 
 const tags = ['admin']
-const Id = Type.String({ minLength: 1, maxLength: 64, examples: ['0c8v2m6q1x7f4k9z3t5r8w2y1'] })
 const Connection = Type.String({ minLength: 1, maxLength: 64, examples: ['3f0a0b1e-6c52-4b0e-9b8e-2f1d7c5a9e10'] })
-const Time = Type.Integer({ description: 'Epoch ms', examples: [1795251122000] })
 const TEXT_MOST = 1_000
 
 const connectionPages = new Paging('connections', Type.Tuple([Type.String(), Type.String()]))
@@ -50,7 +48,7 @@ const connections = (api: Api, { db, presence, signals }: RouteParts): void => {
     session: Type.String({ description: 'By which it was signed in' }),
     node: Type.String({ examples: ['chat-1:8080'] }),
     address: Type.String({ examples: ['203.0.113.7'] }),
-    since: Time,
+    since: Time(),
     rooms: Type.Array(Type.String(), { description: 'Those that it is subscribed to, 100 at most' }),
   })
   api.get(
@@ -193,7 +191,7 @@ const removals = (api: Api, { db, signals, forget, hint }: RouteParts): void => 
 const audit = (api: Api, { db }: RouteParts): void => {
   const ActSchema = Type.Object({
     id: Type.String({ examples: ['17'] }),
-    at: Time,
+    at: Time(),
     actor: Id,
     act: Type.String({ examples: ['disconnect'] }),
     user: Type.Optional(Id),

@@ -26,6 +26,7 @@ import { forgetKeys } from './once.ts'
 import { PROBLEM_TYPE, problemOf } from './problem.ts'
 
 export { nothing } from './document.ts'
+export { Id, Time } from './fields.ts'
 export { createOnce, forgetCreations } from './once.ts'
 export { PageOf, PageQuery, Paging, type Page } from './paging.ts'
 

@@ -6,6 +6,7 @@ import type { UserEvents } from '../ports/events.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Attendance, Presence } from '../ports/presence.ts'
 import type { Signals } from '../ports/signals.ts'
+import { blockRoutes } from './block-routes.ts'
 import { ComingAndGoing } from './coming-and-going.ts'
 import { userEvents } from './events.ts'
 import { partFromAll } from './relations.ts'
@@ -53,6 +54,7 @@ export const openPeople = (options: PeopleOptions): People => {
     attendance: roll,
     routes: api => {
       friendRoutes(api, options)
+      blockRoutes(api, options)
       presenceRoutes(api, options)
       notificationRoutes(api, options)
     },

@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import { PersonSchema, readPeople } from '../accounts/index.ts'
 import { transaction } from '../database/database.ts'
-import { PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { Id, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
 import type { EventsOptions } from './events.ts'
 import { markRead, notificationsOf, unreadOf, UNREAD_MOST } from './notifications.ts'
-import { DatedPlace, Id, Time } from './schemas.ts'
+import { DatedPlace } from './schemas.ts'
 import { tell } from './telling.ts'
 
 const pages = new Paging('notifications', DatedPlace)
@@ -18,7 +18,7 @@ export const notificationRoutes = (api: Api, { db, signals }: EventsOptions): vo
     subject: Type.String({ description: 'The invitation, who asks, or the message' }),
     actor: Type.Optional(PersonSchema),
     room: Type.Optional(Id),
-    createdAt: Time('Epoch ms'),
+    createdAt: Time(),
     read: Type.Boolean(),
   })
   api.get(

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import type { Api } from '../http/api.ts'
+import { Id, type Api } from '../http/api.ts'
 import { onlineOf, type EventsOptions } from './events.ts'
-import { Id, LastSeen } from './schemas.ts'
+import { LastSeen } from './schemas.ts'
 import { seenBy } from './sight.ts'
 
 const PRESENCE_MOST = 100

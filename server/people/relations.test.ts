@@ -53,8 +53,6 @@ const crowd = async (db: Db, user: string, count: number, state: 'requested' | '
     .execute()
 }
 
-t.setTimeout(90_000)
-
 await testDatabases(t, async (t, { db, another }) => {
   await t.test('asking, accepting: both are told, each as they see it', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')

@@ -1,13 +1,13 @@
 import { Type } from 'typebox'
 import { PersonSchema, type Person } from '../accounts/index.ts'
 import { transaction } from '../database/database.ts'
-import { PageOf, PageQuery, Paging, nothing, type Api, type Page } from '../http/api.ts'
+import { PageOf, PageQuery, Paging, Time, type Api, type Page } from '../http/api.ts'
 import type { Presence } from '../ports/presence.ts'
 import { introduce, onlineOf, type EventsOptions } from './events.ts'
-import { blocksOf, friendsOf, requestsOf, type Dated } from './lists.ts'
+import { friendsOf, requestsOf, type Dated } from './lists.ts'
 import { shown, type Act, type Standing } from './pair.ts'
 import { readPair, relate } from './relations.ts'
-import { DatedPlace, LastSeen, Params, Time } from './schemas.ts'
+import { DatedPlace, LastSeen, Params } from './schemas.ts'
 import { tell } from './telling.ts'
 
 export interface RouteParts extends EventsOptions {
@@ -15,7 +15,7 @@ export interface RouteParts extends EventsOptions {
   readonly hint: () => void
 }
 
-const REQUESTS_PER_MINUTE = 30
+export const REQUESTS_PER_MINUTE = 30
 
 const Online = Type.Optional(Type.Boolean({ description: 'Left out where that cannot be told now' }))
 const State = Type.Enum(['none', 'requested', 'asked', 'friends'], {
@@ -29,7 +29,6 @@ const requestPages = {
   asked: new Paging('asked', DatedPlace),
   requested: new Paging('requested', DatedPlace),
 }
-const blockPages = new Paging('blocks', DatedPlace)
 
 /** Who of `users` is there; undefined where that cannot be told now. */
 const tryOnline = async (presence: Presence, users: readonly string[]): Promise<Set<string> | undefined> => {
@@ -45,11 +44,10 @@ const tags = ['friends']
 export const friendRoutes = (api: Api, parts: RouteParts): void => {
   friends(api, parts)
   requests(api, parts)
-  blocks(api, parts)
 }
 
 /** Does `act`, and when it is committed tells both. */
-const act = async (parts: RouteParts, me: string, them: string, what: Act): Promise<{ state: Standing }> => {
+export const act = async (parts: RouteParts, me: string, them: string, what: Act): Promise<{ state: Standing }> => {
   const { db, signals, hint } = parts
   const { standing, telling, met } = await transaction(db, tx => relate(tx, me, them, what))
   tell(signals, telling)
@@ -128,9 +126,9 @@ const friends = (api: Api, parts: RouteParts): void => {
   )
 }
 
-const DatedSchema = Type.Object({ person: PersonSchema, at: Time('Epoch ms') })
+export const DatedSchema = Type.Object({ person: PersonSchema, at: Time() })
 
-const datedPage = (
+export const datedPage = (
   rows: readonly Dated[],
   query: PageQuery,
   pages: Paging<typeof DatedPlace>,
@@ -199,56 +197,4 @@ const requests = (api: Api, parts: RouteParts): void => {
       ({ identity, params }) => act(parts, identity.user, params.id, what),
     )
   }
-}
-
-const blocks = (api: Api, parts: RouteParts): void => {
-  const { db } = parts
-  api.get(
-    '/blocks',
-    {
-      schema: {
-        tags,
-        summary: 'List whom you have blocked',
-        querystring: PageQuery,
-        response: { 200: PageOf(DatedSchema) },
-      },
-    },
-    async ({ identity, query }) => {
-      const rows = await blocksOf(db, identity.user, { after: blockPages.after(query), limit: query.limit })
-      return datedPage(rows, query, blockPages)
-    },
-  )
-  api.put(
-    '/blocks/:id',
-    {
-      config: { errors: ['NO_SUCH_USER'], perMinute: REQUESTS_PER_MINUTE },
-      schema: {
-        tags,
-        summary: 'Block somebody',
-        description:
-          'Ends your friendship. They are not told: what they ask, whisper or send to you alone does not come, and they do not see whether you are there.',
-        params: Params,
-        response: { 204: nothing('They are blocked') },
-      },
-    },
-    async ({ identity, params }, reply) => {
-      await act(parts, identity.user, params.id, 'block')
-      return reply.code(204).send(null)
-    },
-  )
-  api.delete(
-    '/blocks/:id',
-    {
-      schema: {
-        tags,
-        summary: 'Unblock somebody',
-        params: Params,
-        response: { 204: nothing('They are not blocked') },
-      },
-    },
-    async ({ identity, params }, reply) => {
-      await act(parts, identity.user, params.id, 'unblock')
-      return reply.code(204).send(null)
-    },
-  )
 }

@@ -4,6 +4,7 @@ import type { Api } from '../http/api.ts'
 import type { Counters } from '../ports/counters.ts'
 import { leaveEverything } from './coming-and-going.ts'
 import { invitationRoutes } from './invitation-routes.ts'
+import { linkRoutes } from './link-routes.ts'
 import { memberRoutes } from './member-routes.ts'
 import { quotas, type QuotaLimits } from './quotas.ts'
 import { roomRoutes, type RouteParts } from './routes.ts'
@@ -25,4 +26,5 @@ export const roomsApi =
     roomRoutes(api, parts)
     memberRoutes(api, parts)
     invitationRoutes(api, parts)
+    linkRoutes(api, parts)
   }

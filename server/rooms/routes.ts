@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Config } from '../config.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
-import { createOnce, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { createOnce, Id, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
 import { unreadOf } from '../messages/index.ts'
 import { tell, type Telling } from '../people/index.ts'
 import type { Signals } from '../ports/signals.ts'
@@ -11,7 +11,6 @@ import { myRooms, publicRooms, readRoom } from './lists.ts'
 import type { Spend } from './quotas.ts'
 import { deleteRoom } from './removal.ts'
 import {
-  Id,
   NewAbout,
   NewCap,
   NewName,

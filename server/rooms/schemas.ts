@@ -3,14 +3,13 @@
 import { Type, type Static } from 'typebox'
 import { PersonSchema, readPeople, type Person } from '../accounts/index.ts'
 import type { Db, Tx } from '../database/database.ts'
+import { Id, Time } from '../http/api.ts'
 import { UNREAD_MOST } from '../messages/index.ts'
 import type { ListedInvitation, ListedRoom } from './lists.ts'
 import { linkStateAt, type Link } from './links.ts'
 
-export const Id = Type.String({ minLength: 1, maxLength: 64, examples: ['0c8v2m6q1x7f4k9z3t5r8w2y1'] })
 export const RoomParams = Type.Object({ id: Id })
 export const MemberParams = Type.Object({ id: Id, user: Id })
-const Time = (description: string) => Type.Integer({ description, examples: [1795251122000] })
 
 const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
   Type.Unsafe<Values[number]>(Type.String({ enum: [...values], description, examples: [values[0]] }))
@@ -49,7 +48,7 @@ export const RoomSchema = Type.Object({
   maxMembers: Type.Integer({ examples: [100] }),
   role: Type.Optional(Role),
   other: Type.Optional(PersonSchema),
-  createdAt: Time('Epoch ms'),
+  createdAt: Time(),
   lastMessageAt: Time('Epoch ms; where there is none, when it was made'),
   unread: Type.Optional(
     Type.Integer({
@@ -94,17 +93,17 @@ export const roomShown = async (db: Db | Tx, room: ListedRoom): Promise<ShownRoo
 export const MemberSchema = Type.Object({
   person: PersonSchema,
   role: oneOf(['member', 'admin', 'owner'], 'What they may do'),
-  joinedAt: Time('Epoch ms'),
+  joinedAt: Time(),
 })
-export const BanSchema = Type.Object({ person: PersonSchema, bannedAt: Time('Epoch ms') })
+export const BanSchema = Type.Object({ person: PersonSchema, bannedAt: Time() })
 
 export const InvitationSchema = Type.Object({
   id: Id,
   room: Type.Object({ id: Id, name: Type.String({ examples: ['Riders'] }), about: Type.String() }),
   inviter: PersonSchema,
   invitee: PersonSchema,
-  createdAt: Time('Epoch ms'),
-  expiresAt: Time('Epoch ms'),
+  createdAt: Time(),
+  expiresAt: Time(),
 })
 type ShownInvitation = Static<typeof InvitationSchema>
 
@@ -140,7 +139,7 @@ export const LinkSchema = Type.Object({
   uses: Type.Integer({ examples: [0] }),
   maxUses: Type.Optional(Type.Integer({ description: 'Left out: any number', examples: [10] })),
   expiresAt: Type.Optional(Time('Epoch ms; left out: until it is revoked')),
-  createdAt: Time('Epoch ms'),
+  createdAt: Time(),
 })
 
 export const linkShown = (link: Link, now: number): Static<typeof LinkSchema> => ({
