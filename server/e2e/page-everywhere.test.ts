@@ -8,8 +8,8 @@ const site = await Site.open(t)
 
 /** What is hard to see, to hear or to reach on the page as it stands. */
 const faults = async ({ page }: Visitor): Promise<string[]> => {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate<AxeResults>('axe.run()')
+  if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(axe.source)
+  const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
   return violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
   )
@@ -147,6 +147,11 @@ t.test('it can be gone through by keyboard alone, and the focus is never lost', 
 
 t.test('what is not there says so', async t => {
   const page = await site.enter(t, 'lotte', 'Lotte')
+  const answer = await page.page.goto(`${site.node.url}rooms/7`)
+  t.equal(answer?.status(), 404)
+  await page.has('heading', 'Nothing here')
+  await page.page.getByRole('link', { name: 'To the start' }).click()
+  await page.reads('Hello, Lotte.')
   await page.go('nowhere')
   await page.reads('There is nothing at this address.')
   t.match(await page.page.title(), /Nothing here/)

@@ -130,6 +130,24 @@ void t.test('nothing else of the machine is served', async t => {
   t.equal((await ask('/health/live')).body, 'live', 'other routes come first')
 })
 
+t.test('a browser at an address that is none gets the page, which says so', async t => {
+  const { ask, build } = await setUp(t)
+  const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
+  t.equal((await ask('/nothing', browser)).status, 503)
+  await build()
+  for (const path of ['/nothing', '/rooms/7', '/assets/']) {
+    const { status, headers, body } = await ask(path, browser)
+    t.equal(status, 404, path)
+    t.equal(headers['content-type'], 'text/html; charset=utf-8')
+    t.equal(headers['cache-control'], 'no-cache')
+    t.equal(body, (await ask('/')).body)
+  }
+  for (const path of ['/missing.js', '/..%2foutside.txt', '/.hidden']) {
+    t.equal((await ask(path, browser)).headers['content-type'], 'application/problem+json; charset=utf-8', path)
+  }
+  t.equal((await ask('/health/live', browser)).body, 'live')
+})
+
 void t.test('a page that is not built says how to build it, and is there when it is', async t => {
   const { url, build } = await setUp(t)
   const hint = await fetch(url)

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
@@ -17,7 +17,7 @@ export interface PageOptions {
 /**
  * Serves the built page in the folder `root` (an absolute path) at `/`. What the build names by its content is kept by
  * browsers for a year, everything else is asked for again each time. Where the page is not built, `/` says how to do it.
- * `/access` tells the page by which door people come in.
+ * Who goes anywhere else with a browser gets the page too, as a 404, which says so. `/access` tells the page by which door people come in.
  */
 export const pageRoutes = (app: FastifyInstance, { root, access: door }: PageOptions): void => {
   const assets = join(root, 'assets') + sep
@@ -29,8 +29,16 @@ export const pageRoutes = (app: FastifyInstance, { root, access: door }: PageOpt
   })
   void app.register(async page => {
     page.addHook('preHandler', async (request, reply) => {
-      if ((request.params as { '*': string })['*'] !== '' || (await exists(index))) return
-      return reply.code(503).header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(notBuilt)
+      const { '*': path } = request.params as { '*': string }
+      const wanted = path === '' || isAddress(path, request.headers.accept)
+      if (!wanted) return
+      const built = await readFile(index).catch(() => undefined)
+      if (!built) {
+        return reply.code(503).header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(notBuilt)
+      }
+      if (path !== '') {
+        return reply.code(404).header('cache-control', 'no-cache').type('text/html; charset=utf-8').send(built)
+      }
     })
     await page.register(fastifyStatic, {
       root,
@@ -45,11 +53,5 @@ export const pageRoutes = (app: FastifyInstance, { root, access: door }: PageOpt
   })
 }
 
-const exists = async (file: string): Promise<boolean> => {
-  try {
-    await access(file)
-    return true
-  } catch {
-    return false
-  }
-}
+/** Whether somebody went there with a browser, rather than a program for a file: all files have a dot in their name. */
+const isAddress = (path: string, accept = ''): boolean => !path.includes('.') && accept.includes('text/html')

@@ -29,7 +29,7 @@ export const BrowseScreen = () => {
 const RoomRow = ({ room }: { readonly room: RoomInfo }) => (
   <li className="row">
     <a className="who stacked" href={`#/room/${room.id}`}>
-      <span className="who-name"># {room.name}</span>
+      <span className="who-name">#&nbsp;{room.name}</span>
       <span className="faint">
         {[room.about, text.membersIn(room.memberCount), room.role && text[`role.${room.role}`]]
           .filter(Boolean)

@@ -21,7 +21,7 @@ const Row = ({ invitation: { id, room, inviter } }: { readonly invitation: Invit
   return (
     <li className="row">
       <span className="who-text">
-        <span className="who-name"># {room.name}</span>
+        <span className="who-name">#&nbsp;{room.name}</span>
         <span className="faint">{text.invitedBy(inviter.displayName || text.goneUser)}</span>
       </span>
       <span className="acts">
