@@ -539,3 +539,28 @@ void t.test('not more than so many read the log at once', async t => {
     t.same(reader.bodies, ['0', '1'])
   }
 })
+
+void t.test('who leaves while a page is being read gets nothing of it', async t => {
+  const fan = fanOut(['room'], { recentBytes: 0 })
+  fan.log.add('room', numbered(0, 10))
+  const { subscription, reader } = await fan.join('room', { after: { epoch: epochOf(fan), offset: 1n } })
+  fan.log.held = true
+  const next = async (method: string) => {
+    await until(() => fan.log.calls.length > 0)
+    t.equal(fan.log.calls[0]!.method, method)
+    return fan.log.calls[0]!
+  }
+  // What is read to fill the memory does not stay there; then comes the page.
+  for (const method of ['read', 'bounds']) {
+    const call = await next(method)
+    call.step()
+    call.step()
+  }
+  const page = await next('read')
+  page.step()
+  subscription.end()
+  page.step()
+  await turns()
+  t.same(reader.frames, [])
+  t.equal(fan.log.calls.length, 0)
+})
