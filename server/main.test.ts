@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -8,11 +9,12 @@ import { makeAdmin } from './accounts/index.ts'
 import { readConfig } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { start } from './main.ts'
-import { silent, testDatabase } from './testkit/database.ts'
-import { figures, freePort, scratch, startNode, tokenAccess } from './testkit/node.ts'
+import { silent } from './testkit/database.ts'
+import { figure, figures, freePort, scratch, startNode, tokenAccess } from './testkit/node.ts'
 import { Probe, transports } from './testkit/probe.ts'
 import { pino } from 'pino'
 
+t.setTimeout(120_000)
 const MAIN = join(import.meta.dirname, 'main.ts')
 
 /** The real process, as the Makefile starts it: the bridge alone, unless `env` says otherwise. */
@@ -60,6 +62,7 @@ t.test('it says where it listens, serves health, metrics and page, and SIGTERM d
   const wrong = await Probe.connect(t, 'tcp', node)
   wrong.send('ACK', { id: 'x' })
   t.match((await wrong.error()).headers, { code: 'UNKNOWN_ACK' })
+  await figure(node, 'hoofbeat_connections', value => value === 2)
   const all = await figures(node)
   t.match(Object.fromEntries(all), {
     'hoofbeat_connections': 2,
@@ -88,10 +91,9 @@ t.test('it says where it listens, serves health, metrics and page, and SIGTERM d
 })
 
 t.test('what is started without a word is the chat product, and tells how its first admin is made', async t => {
-  const { env, close } = await testDatabase(t, 'embedded')
-  await close()
+  const DATA_DIR = join(await scratch(t), 'data')
   const told = async (): Promise<string> => {
-    const node = await running(t, { ACCESS: '', ...env })
+    const node = await running(t, { ACCESS: '', DATA_DIR })
     t.match(await node.logged('"listening"'), { access: 'accounts' })
     t.same(await (await fetch(`${node.url}access`)).json(), { access: 'accounts' })
     // Asked for later than whether there is an admin.
@@ -101,7 +103,7 @@ t.test('what is started without a word is the chat product, and tells how its fi
     return node.out()
   }
   t.match(await told(), /"advice":"stop the node, and run: make admin NAME=\.\.\.".*"there is no admin yet"/)
-  const database = await openDatabase(readConfig(env), silent)
+  const database = await openDatabase(readConfig({ DATA_DIR }), silent)
   await makeAdmin(database.db, 'ann', async () => 'correct horse')
   await database.close()
   t.notMatch(await told(), /no admin/)
@@ -217,6 +219,29 @@ t.test('open access beyond this machine is warned of; the URL is one that a brow
   t.match(await (await fetch(`${closed.url}health/ready`)).json(), { status: 'ready' })
   const local = await startNode(t)
   t.notOk(local.lines.some(line => line.includes('ACCESS=open')))
+})
+
+t.test('[S-03] behind a proxy on this machine a page is served by the proxy’s name, where HOSTS has it', async t => {
+  const node = await startNode(t, { HOSTS: 'chat.example.org' })
+  const handshake = async (host: string): Promise<number | undefined> => {
+    const headers = {
+      host,
+      'origin': `https://${host}`,
+      'connection': 'Upgrade',
+      'upgrade': 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': Buffer.alloc(16).toString('base64'),
+    }
+    const asked = request({ host: '127.0.0.1', port: node.port, path: '/ws', headers })
+    asked.end()
+    const answered = Promise.race([once(asked, 'upgrade'), once(asked, 'response')])
+    const [{ statusCode }] = (await answered) as [IncomingMessage]
+    asked.destroy()
+    return statusCode
+  }
+  t.equal(await handshake('chat.example.org'), 101)
+  t.equal(await handshake(`localhost:${node.port}`), 101)
+  t.equal(await handshake('evil.example'), 403)
 })
 
 t.test('a drain does not wait for HTTP requests that never end', async t => {
