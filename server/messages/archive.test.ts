@@ -7,7 +7,7 @@ import { until } from '../testkit/node.ts'
 import { archive, caughtUp, lastMessage, lives, numbered, reading, scene } from './testkit/archive.ts'
 import { archived, record, say, texts } from './testkit/log.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(180_000)
 
 await testDatabases(t, async (t, { db }) => {
   await t.test(
@@ -98,6 +98,7 @@ await testDatabases(t, async (t, { db }) => {
     for (const ref of [elsewhere, next, 'x', '', one.replace('-', '-0'), event]) {
       for (const type of ['edit', 'delete', 'reaction']) await say(log, room, ann, 'x', { type, ref })
     }
+    for (const type of ['edit', 'delete', 'reaction']) await say(log, room, ann, 'x', { type })
     for (const [body, op] of [
       ['', 'add'],
       ['x'.repeat(65), 'add'],

@@ -49,8 +49,9 @@ export interface Archive {
 
 /** Copies what is appended to any room until it is closed, through any outage of the database and of the log. */
 export const openArchive = (options: ArchiveOptions): Archive => {
-  const copier = new Copier(options, () => pace.hint())
-  const pace = new Pace(options.every ?? EVERY, options.logger, () => copier.round())
+  const settings = { every: EVERY, gathered: GATHERED, patience: PATIENCE, ...options }
+  const copier = new Copier(settings, () => pace.hint())
+  const pace = new Pace(settings.every, settings.logger, () => copier.round())
   return {
     hint: room => copier.hint(room),
     close: () => {
@@ -79,8 +80,8 @@ class Copier {
   readonly #trouble: Trouble
 
   /** `again`: there is more to do. */
-  constructor(options: ArchiveOptions, again: () => void) {
-    this.#options = { every: EVERY, gathered: GATHERED, patience: PATIENCE, ...options }
+  constructor(options: Required<ArchiveOptions>, again: () => void) {
+    this.#options = options
     this.#again = again
     this.#trouble = new Trouble(
       options.logger,

@@ -9,7 +9,7 @@ import { eraseRoom, forgetMessages } from './erasure.ts'
 import { archive, caughtUp, lives, numbered, scene } from './testkit/archive.ts'
 import { archived, say, texts } from './testkit/log.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(180_000)
 
 await testDatabases(t, async (t, { db, another }) => {
   await t.test('what somebody wrote goes with their account, also what is copied only afterwards', async t => {

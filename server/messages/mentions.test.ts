@@ -9,7 +9,7 @@ import { MENTIONS_MOST, mentionedIn } from './mentions.ts'
 import { archive, caughtUp } from './testkit/archive.ts'
 import { record, say, testLog } from './testkit/log.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(180_000)
 
 void t.test('names in a text', async t => {
   const cases: [text: string, names: string[]][] = [

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '../database/database.ts'
 import type { Bounds, Epoch, Offset, RoomId } from '../ports/room-log.ts'
 
-/** Gives lives of rooms' logs that nobody has seen yet the next generation. Rooms that are gone are passed over. */
+/** Gives lives of rooms' logs that nobody has seen yet the next generation. Rooms that are gone, or about to be, are passed over. */
 export const registerEpochs = async (
   db: Db | Tx,
   lives: readonly { readonly room: RoomId; readonly epoch: Epoch; readonly from?: Offset }[],
@@ -15,6 +15,7 @@ export const registerEpochs = async (
     from json_to_recordset(${JSON.stringify(unseen)}::json) as life (room_id text, epoch text)
     join rooms on rooms.id = life.room_id
     order by rooms.id
+    for key share of rooms skip locked
     on conflict do nothing`.execute(db)
 }
 
