@@ -9,7 +9,7 @@ import { makeAdmin } from './accounts/index.ts'
 import { readConfig } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { start } from './main.ts'
-import { silent } from './testkit/database.ts'
+import { silent, testDatabase } from './testkit/database.ts'
 import { figure, figures, freePort, scratch, startNode, tokenAccess } from './testkit/node.ts'
 import { Probe, transports } from './testkit/probe.ts'
 import { pino } from 'pino'
@@ -91,9 +91,10 @@ t.test('it says where it listens, serves health, metrics and page, and SIGTERM d
 })
 
 t.test('what is started without a word is the chat product, and tells how its first admin is made', async t => {
-  const DATA_DIR = join(await scratch(t), 'data')
+  const { env, close } = await testDatabase(t, 'embedded')
+  await close()
   const told = async (): Promise<string> => {
-    const node = await running(t, { ACCESS: '', DATA_DIR })
+    const node = await running(t, { ACCESS: '', ...env })
     t.match(await node.logged('"listening"'), { access: 'accounts' })
     t.same(await (await fetch(`${node.url}access`)).json(), { access: 'accounts' })
     // Asked for later than whether there is an admin.
@@ -103,7 +104,7 @@ t.test('what is started without a word is the chat product, and tells how its fi
     return node.out()
   }
   t.match(await told(), /"advice":"stop the node, and run: make admin NAME=\.\.\.".*"there is no admin yet"/)
-  const database = await openDatabase(readConfig({ DATA_DIR }), silent)
+  const database = await openDatabase(readConfig(env), silent)
   await makeAdmin(database.db, 'ann', async () => 'correct horse')
   await database.close()
   t.notMatch(await told(), /no admin/)
