@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { freePort } from './node.ts'
 
 const MAIN = join(import.meta.dirname, '../main.ts')
-const START_MS = 30_000
+const START_MS = 120_000
 /** The bridge alone, where a test says nothing else. */
 const defaults = { ACCESS: 'open', LOG_TIMEOUT: '10000' }
 
