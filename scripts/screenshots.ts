@@ -171,6 +171,8 @@ const take = async (url: string): Promise<void> => {
     for (const page of [desktop, phone]) await page.getByText('ok', { exact: true }).waitFor()
     ada.types(riders)
     for (const page of [desktop, phone]) await page.getByText('Ada is writing…').waitFor()
+    // In two other rooms there is something new.
+    await desktop.locator('.badge').nth(1).waitFor()
     await desktop.screenshot({ path: join(root, 'client/screenshot.png') })
     await phone.screenshot({ path: join(root, 'client/screenshot-phone.png') })
   } finally {
