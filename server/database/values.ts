@@ -19,3 +19,11 @@ export const parsers: Readonly<Record<number, Parser>> = {
 
 /** A point in time (epoch ms) as SQL takes it. */
 export const at = (ms: number): RawBuilder<number> => sql<number>`${new Date(ms)}::timestamptz`
+
+/**
+ * Many rows in one parameter, as something to select from; `columns` with their SQL types, such as `id text, at timestamptz`. A
+ * bigint is written as text. The planner is told how many there are: otherwise it may rather read a whole table for a few.
+ */
+export const rowsOf = (rows: readonly object[], columns: string): RawBuilder<unknown> => sql`(
+  select * from json_to_recordset(${JSON.stringify(rows)}::json) as rows (${sql.raw(columns)}) limit ${rows.length}::int
+)`

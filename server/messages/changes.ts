@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from '../database/database.ts'
+import { rowsOf, type Tx } from '../database/database.ts'
 import type { Said } from './record.ts'
 
 /** A record that changes an earlier message of its room. Offsets are written out, as JSON has no bigint. */
@@ -46,10 +46,11 @@ export class Changes {
   }
 }
 
-const rowsOf = (changes: readonly Change[]) => sql`
-  json_to_recordset(${JSON.stringify(changes)}::json) as change (
-    room_id text, generation integer, ref bigint, sender text, at_offset bigint, at timestamptz, body text, op text
-  )`
+const changesOf = (changes: readonly Change[]) =>
+  rowsOf(
+    changes,
+    'room_id text, generation integer, ref bigint, sender text, at_offset bigint, at timestamptz, body text, op text',
+  )
 
 /** A message that is there and can still be changed. */
 const target = sql`m.room_id = change.room_id and m.generation = change.generation and m.at_offset = change.ref
@@ -58,7 +59,7 @@ const target = sql`m.room_id = change.room_id and m.generation = change.generati
 const edit = async (tx: Tx, edits: readonly Change[]): Promise<void> => {
   await sql`
     update messages m set body = change.body, edited_at = change.at, changed_offset = change.at_offset
-    from ${rowsOf(edits)}
+    from ${changesOf(edits)} as change
     where ${target} and m.sender = change.sender`.execute(tx)
 }
 
@@ -67,17 +68,17 @@ const react = async (tx: Tx, reactions: readonly Change[]): Promise<void> => {
   await sql`
     insert into reactions (room_id, generation, at_offset, user_id, emoji, created_at)
     select change.room_id, change.generation, change.ref, change.sender, change.body, change.at
-    from ${rowsOf(reactions)} join messages m on ${target}
+    from ${changesOf(reactions)} as change join messages m on ${target}
     where change.op = 'add' and (m.to_user is null or change.sender in (m.to_user, m.sender))
     on conflict do nothing`.execute(tx)
   await sql`
-    delete from reactions r using ${rowsOf(reactions)}
+    delete from reactions r using ${changesOf(reactions)} as change
     where change.op = 'remove' and r.room_id = change.room_id and r.generation = change.generation
       and r.at_offset = change.ref and r.user_id = change.sender and r.emoji = change.body`.execute(tx)
   await sql`
     update messages m set changed_offset = greatest(m.changed_offset, change.at_offset)
     from (
-      select room_id, generation, ref, max(at_offset) as at_offset from ${rowsOf(reactions)} group by 1, 2, 3
+      select room_id, generation, ref, max(at_offset) as at_offset from ${changesOf(reactions)} as each group by 1, 2, 3
     ) as change
     where ${target}`.execute(tx)
 }
@@ -85,10 +86,10 @@ const react = async (tx: Tx, reactions: readonly Change[]): Promise<void> => {
 /** Whether they might, was judged when it was sent: by now they may have left. */
 const remove = async (tx: Tx, deletions: readonly Change[]): Promise<void> => {
   await sql`
-    delete from reactions r using ${rowsOf(deletions)}
+    delete from reactions r using ${changesOf(deletions)} as change
     where r.room_id = change.room_id and r.generation = change.generation and r.at_offset = change.ref`.execute(tx)
   await sql`
     update messages m set body = '', headers = null, deleted_at = change.at, changed_offset = change.at_offset
-    from ${rowsOf(deletions)}
+    from ${changesOf(deletions)} as change
     where ${target}`.execute(tx)
 }

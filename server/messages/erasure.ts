@@ -28,34 +28,40 @@ export const eraseSome = (db: Db, most = ERASED_AT_ONCE): Promise<boolean> =>
       .executeTakeFirst()
     if (!erasure) return false
     const { id, user_id: user, room_id: room } = erasure
-    const erased = user === null ? await eraseOfRoom(tx, room!, most) : await eraseOfUser(tx, user, most)
-    if (erased < most) await tx.deleteFrom('erasures').where('id', '=', id).execute()
+    const more = user === null ? await eraseOfRoom(tx, room!, most) : await eraseOfUser(tx, user, most)
+    if (!more) await tx.deleteFrom('erasures').where('id', '=', id).execute()
     return true
   })
 
-/** Of a message its place stays, as of one that was deleted. */
-const eraseOfUser = async (tx: Tx, user: string, most: number): Promise<number> => {
-  const messages = await sql`
-    update messages set body = '', headers = null, edited_at = null, deleted_at = now()
-    from (
-      select room_id, generation, at_offset from messages
-      where sender = ${user} and kind = 'message' and deleted_at is null limit ${most}
-    ) as mine
-    where messages.room_id = mine.room_id and messages.generation = mine.generation
-      and messages.at_offset = mine.at_offset`.execute(tx)
+// Rows are named by where they lie in their table, in one part of it: so nothing is read but them. Whether there may be more:
+
+/** A room at a time. Of a message its place stays, as of one that was deleted. */
+const eraseOfUser = async (tx: Tx, user: string, most: number): Promise<boolean> => {
+  const { rows } = await sql<{ room_id: RoomId }>`
+    select room_id from messages where sender = ${user} and kind = 'message' and deleted_at is null limit 1`.execute(tx)
   const reactions = await sql`
-    delete from reactions where (room_id, generation, at_offset, user_id, emoji) in (
-      select room_id, generation, at_offset, user_id, emoji from reactions where user_id = ${user} limit ${most}
-    )`.execute(tx)
-  return Math.max(Number(messages.numAffectedRows), Number(reactions.numAffectedRows))
+    delete from reactions where ctid = any(array(
+      select ctid from reactions where user_id = ${user} limit ${most}
+    ))`.execute(tx)
+  for (const { room_id: room } of rows) {
+    await sql`
+      update messages set body = '', headers = null, edited_at = null, deleted_at = now()
+      where room_id = ${room} and ctid = any(array(
+        select ctid from messages
+        where sender = ${user} and room_id = ${room} and kind = 'message' and deleted_at is null limit ${most}
+      ))`.execute(tx)
+  }
+  return rows.length > 0 || Number(reactions.numAffectedRows) === most
 }
 
-const eraseOfRoom = async (tx: Tx, room: RoomId, most: number): Promise<number> => {
-  const erase = (table: 'messages' | 'reactions') =>
-    sql`
-    delete from ${sql.table(table)} where room_id = ${room} and (generation, at_offset) in (
-      select generation, at_offset from ${sql.table(table)} where room_id = ${room} limit ${most}
-    )`.execute(tx)
-  const [messages, reactions] = [await erase('messages'), await erase('reactions')]
-  return Math.max(Number(messages.numAffectedRows), Number(reactions.numAffectedRows))
+const eraseOfRoom = async (tx: Tx, room: RoomId, most: number): Promise<boolean> => {
+  let more = false
+  for (const table of ['messages', 'reactions']) {
+    const erased = await sql`
+      delete from ${sql.table(table)} where room_id = ${room} and ctid = any(array(
+        select ctid from ${sql.table(table)} where room_id = ${room} limit ${most}
+      ))`.execute(tx)
+    more ||= Number(erased.numAffectedRows) === most
+  }
+  return more
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { transaction, type Db, type Tx } from '../database/database.ts'
+import { rowsOf, transaction, type Db, type Tx } from '../database/database.ts'
 import { ENTRY_ID } from '../database/outbox.ts'
 import type { MessageKind } from '../database/schema.ts'
 import type { Telling } from '../people/index.ts'
@@ -75,14 +75,18 @@ const hold = async (tx: Tx, pages: readonly Page[]): Promise<Map<RoomId, number>
   const wanted = pages.map(({ room, epoch, from }) => ({ room_id: room, epoch, next_offset: String(from) }))
   const { rows } = await sql<{ room_id: RoomId; generation: number }>`
     select e.room_id, e.generation
-    from json_to_recordset(${JSON.stringify(wanted)}::json) as page (room_id text, epoch text, next_offset bigint)
+    from ${rowsOf(wanted, PLACE)} as page
     join room_epochs e on e.room_id = page.room_id and e.epoch = page.epoch and e.next_offset = page.next_offset
     join rooms r on r.id = e.room_id
     for no key update of e, r skip locked`.execute(tx)
   return new Map(rows.map(({ room_id, generation }) => [room_id, generation]))
 }
 
-/** As the statement below takes it. */
+const PLACE = 'room_id text, epoch text, next_offset bigint'
+const MESSAGE = `room_id text, generation integer, at_offset bigint, kind text, sender text, to_user text, body text,
+  headers json, entry_id text, created_at timestamptz, deleted_at timestamptz`
+
+/** As MESSAGE names it. */
 interface MessageRow {
   readonly room_id: RoomId
   readonly generation: number
@@ -159,10 +163,7 @@ const insert = async (tx: Tx, rows: readonly MessageRow[]): Promise<void> => {
     )
     select room_id, generation, at_offset, kind, sender, to_user, coalesce(body, ''), headers, entry_id, created_at,
       at_offset, deleted_at
-    from json_to_recordset(${JSON.stringify(rows)}::json) as said (
-      room_id text, generation integer, at_offset bigint, kind text, sender text, to_user text, body text, headers json,
-      entry_id text, created_at timestamptz, deleted_at timestamptz
-    )
+    from ${rowsOf(rows, MESSAGE)} as said
     on conflict do nothing`.execute(tx)
 }
 
@@ -171,12 +172,12 @@ const moveOn = async (tx: Tx, pages: readonly Page[], latest: ReadonlyMap<RoomId
   const places = pages.map(({ room, epoch, next }) => ({ room_id: room, epoch, next_offset: String(next) }))
   await sql`
     update room_epochs e set next_offset = page.next_offset
-    from json_to_recordset(${JSON.stringify(places)}::json) as page (room_id text, epoch text, next_offset bigint)
+    from ${rowsOf(places, PLACE)} as page
     where e.room_id = page.room_id and e.epoch = page.epoch`.execute(tx)
   if (latest.size === 0) return
   const times = [...latest].map(([room_id, at]) => ({ room_id, at }))
   await sql`
     update rooms set last_message_at = least(said.at, now())
-    from json_to_recordset(${JSON.stringify(times)}::json) as said (room_id text, at timestamptz)
+    from ${rowsOf(times, 'room_id text, at timestamptz')} as said
     where rooms.id = said.room_id and rooms.last_message_at < least(said.at, now())`.execute(tx)
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { nameKey } from '../accounts/index.ts'
-import type { Tx } from '../database/database.ts'
+import { rowsOf, type Tx } from '../database/database.ts'
 import { notifyAll, type News, type Telling } from '../people/index.ts'
 
 /** How many people one message can mention: of more the first ones. */
@@ -31,6 +31,9 @@ export interface Mention {
   readonly name_key: string
 }
 
+const COLUMNS = `room_id text, generation integer, at_offset bigint, message text, sender text, to_user text,
+  name_key text`
+
 /**
  * Notifies the members of the room whom messages mention, each once a message, where they may see it. Resolves with what to
  * tell when the transaction is committed.
@@ -39,9 +42,7 @@ export const notifyMentioned = async (tx: Tx, mentions: readonly Mention[]): Pro
   if (mentions.length === 0) return []
   const { rows } = await sql<Omit<News, 'kind'> & { readonly user: string }>`
     select mb.user_id as "user", said.message as subject, said.sender as actor, said.room_id as room
-    from json_to_recordset(${JSON.stringify(mentions)}::json) as said (
-      room_id text, generation integer, at_offset bigint, message text, sender text, to_user text, name_key text
-    )
+    from ${rowsOf(mentions, COLUMNS)} as said
     join members mb on mb.room_id = said.room_id and mb.name_key = said.name_key
     join messages m
       on m.room_id = said.room_id and m.generation = said.generation and m.at_offset = said.at_offset

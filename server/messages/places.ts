@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from '../database/database.ts'
+import { rowsOf, type Db, type Tx } from '../database/database.ts'
 import type { Bounds, Epoch, Offset, RoomId } from '../ports/room-log.ts'
+
+const LIFE = 'room_id text, epoch text'
 
 /** Gives lives of rooms' logs that nobody has seen yet the next generation. Rooms that are gone, or about to be, are passed over. */
 export const registerEpochs = async (
@@ -12,7 +14,7 @@ export const registerEpochs = async (
   await sql`
     insert into room_epochs (room_id, generation, epoch)
     select rooms.id, coalesce((select max(e.generation) from room_epochs e where e.room_id = rooms.id), 0) + 1, life.epoch
-    from json_to_recordset(${JSON.stringify(unseen)}::json) as life (room_id text, epoch text)
+    from ${rowsOf(unseen, LIFE)} as life
     join rooms on rooms.id = life.room_id
     order by rooms.id
     for key share of rooms skip locked
@@ -27,7 +29,7 @@ export const copiedOf = async (
   const lives = [...bounds].map(([room_id, { epoch }]) => ({ room_id, epoch }))
   const { rows } = await sql<{ id: RoomId; next_offset: Offset | null }>`
     select rooms.id, e.next_offset
-    from json_to_recordset(${JSON.stringify(lives)}::json) as life (room_id text, epoch text)
+    from ${rowsOf(lives, LIFE)} as life
     join rooms on rooms.id = life.room_id
     left join room_epochs e on e.room_id = life.room_id and e.epoch = life.epoch`.execute(db)
   return new Map(rows.map(({ id, next_offset }) => [id, next_offset ?? 0n]))

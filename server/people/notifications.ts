@@ -1,5 +1,5 @@
 import { sql, type SqlBool } from 'kysely'
-import { at, type Db, type Tx } from '../database/database.ts'
+import { at, rowsOf, type Db, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import type { Row } from '../database/schema.ts'
 import type { Telling } from './telling.ts'
@@ -28,22 +28,22 @@ export const UNREAD_MOST = 999
 export const notify = async (tx: Tx, user: string, news: News): Promise<Telling | undefined> =>
   (await notifyAll(tx, [{ user, ...news }]))[0]
 
+const COLUMNS = 'id text, "user" text, kind text, subject text, actor text, room text, place integer'
+
 /** The same for many, in one statement; those that come first count first. */
 export const notifyAll = async (tx: Tx, news: readonly (News & { readonly user: string })[]): Promise<Telling[]> => {
   if (news.length === 0) return []
-  const asked = JSON.stringify(news.map((each, place) => ({ ...each, id: newId(), place })))
+  const asked = news.map((each, place) => ({ ...each, id: newId(), place }))
   const { rows } = await sql<{ id: string; user_id: string; kind: NotificationKind }>`
     insert into notifications (id, user_id, kind, subject, actor_id, room_id)
     select fresh.id, fresh.user, fresh.kind, fresh.subject, fresh.actor, fresh.room
     from (
       select asked.*, row_number() over (partition by asked.user, asked.actor order by asked.place) as nth
-      from json_to_recordset(${asked}::json) as asked (
-        id text, "user" text, kind text, subject text, actor text, room text, place integer
-      )
+      from ${rowsOf(asked, COLUMNS)} as asked
       where not exists (
-        select from blocks b
-        where (b.user_id = asked.user and b.blocked_id = asked.actor)
-          or (b.user_id = asked.actor and b.blocked_id = asked.user)
+        select from blocks b where b.user_id = asked.user and b.blocked_id = asked.actor
+      ) and not exists (
+        select from blocks b where b.user_id = asked.actor and b.blocked_id = asked.user
       ) and not exists (
         select from notifications n
         where n.user_id = asked.user and n.kind = asked.kind and n.subject = asked.subject

@@ -49,7 +49,7 @@ end $$;
 -- What counts as unread, without a look at the rows themselves.
 create index messages_countable on messages (room_id, generation, at_offset) include (sender, to_user)
   where kind = 'message' and deleted_at is null;
-create index messages_sender on messages (sender) where kind = 'message' and deleted_at is null;
+create index messages_sender on messages (sender, room_id) where kind = 'message' and deleted_at is null;
 create unique index messages_entry on messages (room_id, entry_id) where entry_id is not null;
 
 create table reactions (
