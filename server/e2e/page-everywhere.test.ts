@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import axe, { type AxeResults } from 'axe-core'
 import t, { type Test } from 'tap'
+import { freePort, scratch } from '../testkit/node.ts'
 import { PASSWORD } from '../testkit/product.ts'
 import { befriend, DESKTOP, makeRoom, PHONE, Site, type Member, type Visitor } from './testkit/site.ts'
 
@@ -174,10 +176,22 @@ t.test('a server that does not answer is said so, and asked again until it does'
     await page.unroute(what)
     await visitor.has('heading', 'Hoofbeat')
   }
-  const mo = await site.enter(t, 'monique', 'Mo', DESKTOP, 'friends')
-  await mo.page.context().setOffline(true)
-  await mo.reads(/^No connection/)
-  await mo.page.context().setOffline(false)
-  await mo.hasNot('button', 'Try now')
+})
+
+t.test('a server that goes and comes again is waited for, wherever one is', async t => {
+  const env = { DATA_DIR: join(await scratch(t), 'data'), PORT: String(await freePort()) }
+  const before = await site.another(t, env)
+  const mo = await before.enter(t, 'monique', 'Mo', DESKTOP, 'friends')
+  const ned = await before.enter(t, 'nedward', 'Ned')
   await mo.reads('Nobody yet. Find somebody by name and ask.')
+  await before.node.stop()
+  await mo.reads(/^No connection/)
+  const after = await site.another(t, env)
+  await mo.hasNot('button', 'Try now')
+  await befriend(await after.again(t, 'nedward'), mo)
+  await mo.has('button', 'Message: Ned')
+  await mo.press('Message: Ned')
+  await ned.follow(/Mo/)
+  await mo.write('Ned', 'here again')
+  await ned.sees('here again')
 })

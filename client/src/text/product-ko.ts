@@ -98,7 +98,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   'role.owner': '방장',
   'role.admin': '관리자',
   'role.member': '멤버',
-  acts: '더 보기',
+  acts: '메뉴',
   makeAdmin: '관리자로 지정',
   makeMember: '일반 멤버로 변경',
   handOn: '방 넘겨주기',

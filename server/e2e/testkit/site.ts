@@ -50,7 +50,7 @@ export class Visitor {
   async follow(name: string | RegExp): Promise<void> {
     const menu = this.page.getByRole('button', { name: 'Rooms', exact: true })
     if (await menu.isVisible()) await menu.click()
-    await this.page.getByRole('link', { name }).first().click()
+    await this.page.locator('.side').getByRole('link', { name }).click()
   }
 
   /** Goes to a place of the page, such as `friends`. */
@@ -128,6 +128,9 @@ export class Member extends Visitor {
   }
 }
 
+const start = (t: Test, env: Readonly<Record<string, string>>): Promise<TestNode> =>
+  startNode(t, { ...productEnv, LOGIN_TRIES: '1000', ...env })
+
 /** A node with its page, and a browser to look at it with. */
 export class Site {
   readonly node: TestNode
@@ -140,10 +143,14 @@ export class Site {
 
   static async open(t: Test, env: Readonly<Record<string, string>> = {}): Promise<Site> {
     await access(join(import.meta.dirname, '../../../client/dist/index.html'))
-    const node = await startNode(t, { ...productEnv, LOGIN_TRIES: '1000', ...env })
     const browser = await chromium.launch(launchOptions())
     t.teardown(() => browser.close())
-    return new Site(node, browser)
+    return new Site(await start(t, env), browser)
+  }
+
+  /** Another node, looked at with the same browser. */
+  async another(t: Test, env: Readonly<Record<string, string>>): Promise<Site> {
+    return new Site(await start(t, env), this.browser)
   }
 
   /** Opens the page. What it throws, and what its policy keeps from happening, fails the test. */
