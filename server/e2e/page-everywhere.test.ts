@@ -147,6 +147,15 @@ t.test('it can be gone through by keyboard alone, and the focus is never lost', 
   t.equal(await focused(), 'Home')
 })
 
+t.test('whoever follows a link of the drawer is where it leads, with the focus too', async t => {
+  const lin = await site.enter(t, 'lindsay', 'Lin', PHONE)
+  await lin.follow('Friends')
+  await lin.page.getByRole('heading', { name: 'Friends', level: 1 }).and(lin.page.locator(':focus')).waitFor()
+  await lin.page.getByRole('button', { name: 'Rooms', exact: true }).click()
+  await lin.page.keyboard.press('Escape')
+  await lin.page.getByRole('button', { name: 'Rooms', exact: true }).and(lin.page.locator(':focus')).waitFor()
+})
+
 t.test('what is not there says so', async t => {
   const page = await site.enter(t, 'lotte', 'Lotte')
   const answer = await page.page.goto(`${site.node.url}rooms/7`)

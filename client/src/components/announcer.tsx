@@ -18,9 +18,12 @@ const MOST_LETTERS = 300
 export const Announcer = ({ view, user, state }: AnnouncerProps) => (
   <div className="sr-only">
     <p role="status">{useNews(view, user)}</p>
-    <p role="status">{useChanges(state)}</p>
+    <ConnectionNews state={state} />
   </div>
 )
+
+/** Tells a screen reader what became of the connection. */
+export const ConnectionNews = ({ state }: Pick<AnnouncerProps, 'state'>) => <p role="status">{useChanges(state)}</p>
 
 const useNews = ({ messages }: RoomView, user: string): string => {
   const [news, setNews] = useState('')

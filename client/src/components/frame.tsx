@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from 'react'
+import { type ReactNode, useLayoutEffect, useRef } from 'react'
 import { useMedia } from '../hooks/use-media.ts'
 import { text } from '../text/text.ts'
 import { focusComposer } from './composer.tsx'
@@ -18,7 +18,8 @@ interface FrameProps {
 export const Frame = ({ side, label, where, render }: FrameProps) => {
   const wide = useMedia('(min-width: 52rem)')
   const drawer = useRef<HTMLDialogElement>(null)
-  useEffect(() => drawer.current?.close(), [where])
+  // Before whatever is there takes the focus, which a drawer that closes gives back to what opened it.
+  useLayoutEffect(() => drawer.current?.close(), [where])
 
   const menu = wide ? undefined : (
     <button

@@ -3,7 +3,7 @@ import { type Access, readAccess } from '../access.ts'
 import { explain, text } from '../text/text.ts'
 import { App } from './app.tsx'
 import { Logo } from './icons.tsx'
-import { Away, ProductApp } from './product/product-app.tsx'
+import { Away, Opening, ProductApp } from './product/product-app.tsx'
 
 /** The page: a chat by name or token, or the chat product where people have accounts. */
 export const Page = () => {
@@ -13,7 +13,7 @@ export const Page = () => {
   }, [])
   useEffect(look, [look])
   if (location.pathname !== '/') return <Nowhere />
-  if (access === undefined) return <p className="sr-only">{text.loading}</p>
+  if (access === undefined) return <Opening />
   if (access === 'away') return <Away code="UNREACHABLE" onRetry={look} byItself />
   return <Safe>{access === 'accounts' ? <ProductApp /> : <App />}</Safe>
 }

@@ -10,12 +10,12 @@ import { PersonRow } from './person-row.tsx'
 import { PickPeople } from './pick-people.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { leads, titleOf } from './room-rights.ts'
-import { Listing, Screen, Section, Trouble } from './screen.tsx'
+import { Listing, Screen, Section, Trouble, Waiting } from './screen.tsx'
 
 /** Asks people into a room: by name, or by a link to give away. */
 export const InviteScreen = ({ id }: { readonly id: RoomId }) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
-  if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.invite}>{null}</Screen>
+  if (!room) return problem ? <ProblemPage problem={problem} /> : <Waiting title={text.invite} />
   return (
     <Screen title={text.invite} back={{ href: `#/room/${id}`, label: titleOf(room) }}>
       <Section title={text.invitePeople}>

@@ -10,7 +10,7 @@ import { PersonRow } from './person-row.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { AllActs } from './relation.tsx'
 import { leads, titleOf } from './room-rights.ts'
-import { Listing, Screen, Section } from './screen.tsx'
+import { Listing, Screen, Section, Waiting } from './screen.tsx'
 
 const rank: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 }
 
@@ -19,7 +19,7 @@ export const MembersScreen = ({ id }: { readonly id: RoomId }) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
   const members = useList<Member>(`/rooms/${id}/members`, [`room ${id}`])
   useKnown(useMemo(() => members.items?.map(({ person }) => person), [members.items]))
-  if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.members}>{null}</Screen>
+  if (!room) return problem ? <ProblemPage problem={problem} /> : <Waiting title={text.members} />
   return (
     <Screen title={text.members} back={{ href: `#/room/${id}`, label: titleOf(room) }}>
       <p className="faint">{text.memberCount(room.memberCount, room.maxMembers)}</p>

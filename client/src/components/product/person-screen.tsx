@@ -7,7 +7,7 @@ import { Avatar } from '../avatar.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { Dot } from './person-row.tsx'
 import { AllActs } from './relation.tsx'
-import { Screen } from './screen.tsx'
+import { Screen, Waiting } from './screen.tsx'
 
 /** Somebody: who they are, whether they are there, what can be done. */
 export const PersonScreen = ({ user }: { readonly user: string }) => {
@@ -20,7 +20,7 @@ export const PersonScreen = ({ user }: { readonly user: string }) => {
   useEffect(() => {
     if (person) people.put([person])
   }, [people, person])
-  if (!person) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.person}>{null}</Screen>
+  if (!person) return problem ? <ProblemPage problem={problem} /> : <Waiting title={text.person} />
   return (
     <Screen title={person.displayName}>
       <div className="profile">

@@ -20,7 +20,7 @@ export const ProductApp = () => {
   useEffect(open, [open])
   switch (state.is) {
     case 'opening':
-      return <p className="sr-only">{text.loading}</p>
+      return <Opening />
     case 'away':
       return <Away code={state.problem.code} onRetry={open} byItself />
     case 'out':
@@ -50,6 +50,16 @@ const SignedIn = ({ session, user }: { readonly session: Session; readonly user:
     </ProductContext>
   )
 }
+
+/** What is shown before it is known what to show. */
+export const Opening = () => (
+  <main className="welcome appears">
+    <div className="blank" role="status">
+      <Logo />
+      <p>{text.loading}</p>
+    </div>
+  </main>
+)
 
 interface AwayProps {
   readonly code: string

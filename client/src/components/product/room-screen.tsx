@@ -14,7 +14,7 @@ import { CompanyLine } from './company-line.tsx'
 import { Dot } from './person-row.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { titleOf, mayInvite } from './room-rights.ts'
-import { MenuContext, Screen } from './screen.tsx'
+import { MenuContext, Waiting } from './screen.tsx'
 
 interface RoomScreenProps {
   readonly id: RoomId
@@ -25,7 +25,7 @@ interface RoomScreenProps {
 /** A room of the product: its messages, who writes, and the ways to its members and settings. */
 export const RoomScreen = ({ id, onVisit }: RoomScreenProps) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
-  if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title="…">{null}</Screen>
+  if (!room) return problem ? <ProblemPage problem={problem} /> : <Waiting />
   return <KnownRoom room={room} gone={problem?.code === 'NO_SUCH_ROOM'} onVisit={onVisit} />
 }
 

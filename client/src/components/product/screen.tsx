@@ -5,6 +5,7 @@ import { useProduct } from '../../hooks/use-product.ts'
 import { useTitleHere } from '../../hooks/use-seen.ts'
 import type { List } from '../../hooks/use-load.ts'
 import { explain, text } from '../../text/text.ts'
+import { ConnectionNews } from '../announcer.tsx'
 import { ConnectionBanner } from '../connection.tsx'
 
 /** What opens the side, where there is no place for it. */
@@ -40,12 +41,24 @@ export const Screen = ({ title, back, children }: ScreenProps) => {
         </h1>
       </header>
       <ConnectionBanner state={state} onRetry={() => chat.retryNow()} otherwise="" />
+      <div className="sr-only">
+        <ConnectionNews state={state} />
+      </div>
       <div className="screen">
         <div className="screen-inner">{children}</div>
       </div>
     </>
   )
 }
+
+/** A page that is being asked for. */
+export const Waiting = ({ title = text.loading }: { readonly title?: string }) => (
+  <Screen title={title}>
+    <p className="faint appears" role="status">
+      {text.loading}
+    </p>
+  </Screen>
+)
 
 interface SectionProps {
   readonly title: string

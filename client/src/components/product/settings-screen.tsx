@@ -11,12 +11,12 @@ import { Form, FormEnd } from './form.tsx'
 import { ProblemPage } from './problem-page.tsx'
 import { ROOM_TOLD, RoomFields, type RoomSaid, saidOfRoom } from './room-fields.tsx'
 import { leads, titleOf } from './room-rights.ts'
-import { Screen, Section } from './screen.tsx'
+import { Screen, Section, Waiting } from './screen.tsx'
 
 /** What a room is called, who may see it; leaving it, and its end. */
 export const SettingsScreen = ({ id }: { readonly id: RoomId }) => {
   const { data: room, problem } = useLoad<RoomInfo>(`/rooms/${id}`, ['rooms', `room ${id}`])
-  if (!room) return problem ? <ProblemPage problem={problem} /> : <Screen title={text.roomSettings}>{null}</Screen>
+  if (!room) return problem ? <ProblemPage problem={problem} /> : <Waiting title={text.roomSettings} />
   return (
     <Screen title={text.roomSettings} back={{ href: `#/room/${id}`, label: titleOf(room) }}>
       {leads(room) ? <SettingsForm room={room} /> : <About room={room} />}
