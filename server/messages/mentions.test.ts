@@ -79,6 +79,10 @@ await testDatabases(t, async (t, { db }) => {
         [cem, event(2)],
       ].toSorted((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1)),
     )
+    await say(log, room, ann, '@nobody.of.that.name')
+    hint(room)
+    await caughtUp(db, log, room)
+    t.equal((await kept()).length, expected.length)
     for (let i = 0; i < 30; i++) await say(log, room, ann, `${at[bob]} ${i}`)
     hint(room)
     await caughtUp(db, log, room)
