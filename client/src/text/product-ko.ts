@@ -24,7 +24,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   saved: '저장했습니다',
   actOn: (act, whom) => `${act}: ${whom}`,
   really: what => `${what}: 정말로 할까요?`,
-  triesItself: '페이지가 스스로 다시 시도합니다.',
+  triesItself: '자동으로 다시 시도합니다.',
   lostTitle: '찾을 수 없습니다',
   errorTitle: '잘되지 않았습니다',
   toHome: '홈으로',
