@@ -9,8 +9,9 @@ export interface ListingPlan {
   readonly accounts: readonly Account[]
   /** Below /api. */
   readonly path: string
-  /** How many there have to be in the list. */
+  /** How many there have to be in the list, and which number each of them has to have. */
   readonly items: number
+  readonly field: string
   readonly requests: number
   readonly atOnce: number
 }
@@ -25,7 +26,7 @@ export interface ListingResult {
 
 /** A list, asked for by several people in turn. */
 export const listing = async (plan: ListingPlan): Promise<ListingResult> => {
-  const { endpoint, path, items } = plan
+  const { endpoint, path, items, field } = plan
   const people = await signInAll(endpoint, plan.accounts)
   const faults = noFaults()
   const asking = async (requests: number): Promise<Latencies> => {
@@ -37,7 +38,9 @@ export const listing = async (plan: ListingPlan): Promise<ListingResult> => {
         const begun = now()
         const body = await ask(endpoint, 'GET', path, { token })
         latencies.add(now() - begun)
-        faults.lost += Math.max(0, items - (body['items'] as unknown[]).length)
+        const entries = body['items'] as Readonly<Record<string, unknown>>[]
+        faults.lost += Math.max(0, items - entries.length)
+        faults.damaged += entries.filter(entry => typeof entry[field] !== 'number').length
       }
     }
     await Promise.all(Array.from({ length: plan.atOnce }, visitor))

@@ -1,5 +1,5 @@
 import { ask, call, signInAll, type Account, type Answer, type SignedIn } from './api.ts'
-import { Client, type Endpoint } from './client.ts'
+import { Client, headerOf, type Endpoint } from './client.ts'
 
 export interface TouringPlan {
   readonly endpoint: Endpoint
@@ -7,8 +7,9 @@ export interface TouringPlan {
   readonly accounts: readonly [admin: Account, other: Account, leaver: Account]
   /** A room of many. */
   readonly great: string
-  /** Rooms that the admin is a member of. */
+  /** Rooms that the admin is a member of, and the name of another member. */
   readonly rooms: readonly string[]
+  readonly mentioned: string
 }
 
 export interface TouringResult {
@@ -74,11 +75,35 @@ const reading = async (asking: Asking, great: string, { admin, other }: People):
   }
 }
 
-const chatting = async (endpoint: Endpoint, token: string, rooms: readonly string[]): Promise<Client> => {
+/** Writes in each room, changes and reads what was written there, and waits until the list of rooms knows of it. */
+const chatting = async (
+  asking: Asking,
+  endpoint: Endpoint,
+  { token }: SignedIn,
+  { rooms, mentioned }: TouringPlan,
+): Promise<Client> => {
   const client = await Client.connect({ ...endpoint, passcode: token })
   await client.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
   await Promise.all(rooms.map((room, i) => client.request('SUBSCRIBE', { id: `s${i}`, destination: `/topic/${room}` })))
-  await Promise.all(rooms.map(room => client.request('SEND', { destination: `/topic/${room}` }, 'hello')))
+  const begun = Date.now()
+  const send = async (room: string, body: string, headers = {}): Promise<string> =>
+    headerOf(await client.request('SEND', { destination: `/topic/${room}`, ...headers }, body), 'message-id')!
+  await Promise.all(
+    rooms.map(async room => {
+      const message = await send(room, `hello @${mentioned}`)
+      await send(room, 'hello again', { type: 'edit', ref: message })
+      await send(room, '👍', { type: 'reaction', ref: message })
+      await send(room, '', { type: 'delete', ref: await send(room, 'oh') })
+      await asking.go(token, 'POST', `/rooms/${room}/read`, { message })
+    }),
+  )
+  for (const room of rooms) {
+    const copied = async (): Promise<boolean> => {
+      const { lastMessageAt } = await ask(endpoint, 'GET', `/rooms/${room}`, { token })
+      return (lastMessageAt as number) >= begun
+    }
+    while (!(await copied()));
+  }
   return client
 }
 
@@ -113,12 +138,13 @@ const betweenPeople = async (asking: Asking, { other, leaver }: People): Promise
 }
 
 /** Does once, over HTTP and STOMP, what people do most, so that every statement that serves it is given. */
-export const touring = async ({ endpoint, accounts, great, rooms }: TouringPlan): Promise<TouringResult> => {
+export const touring = async (plan: TouringPlan): Promise<TouringResult> => {
+  const { endpoint, accounts, great } = plan
   const [admin, other, leaver] = await signInAll(endpoint, accounts)
   const people = { admin: admin!, other: other!, leaver: leaver! }
   const asking = new Asking(endpoint)
   await reading(asking, great, people)
-  const client = await chatting(endpoint, admin!.token, rooms)
+  const client = await chatting(asking, endpoint, admin!, plan)
   await inRoom(asking, people)
   await betweenPeople(asking, people)
   await asking.go(admin!.token, 'POST', '/notifications/read', {})

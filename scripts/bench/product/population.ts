@@ -18,6 +18,10 @@ export const BUSY_ROOMS = 500
 /** Of those after them, each is a member of `LISTED_ROOMS` rooms and a few more. */
 const LISTED_USERS = 50
 const LISTED_ROOMS = 60
+/** Messages in each room, and in the first `LONG_ROOMS` after the great one. */
+const MESSAGES = 20
+const LONG = 2_000
+const LONG_ROOMS = 50
 /** People who come, each a friend of all those who see them. */
 const COMERS = { from: 1_001, count: 30 }
 const FRIENDS = { from: 2_001, count: 100 }
@@ -45,6 +49,12 @@ const name = (number: string): string => `'user' || lpad((${number})::text, 7, '
 const room = (number: string): string => `'r' || lpad((${number})::text, 7, '0')`
 const numbers = (from: number, to: number, as: string): string => `generate_series(${from}, ${to}) as ${as}`
 const member = `(r * 7919 + k * 104729) % ${USERS} + 1`
+/** Who has written the message at `o`: the members in turn. */
+const writer = `case when r = 1 then o + 1 when r > ${ROOMS - DIRECT} then r + o % 2
+  else (r * 7919 + o % ${MEMBERS} * 104729) % ${USERS} + 1 end`
+/** Of the busy and the listed, how many messages of a room they have not read: of every tenth room more than are counted. */
+const behind = '(case when r % 10 = 0 then 1100 else (i * 7 + r * 13) % 100 end)'
+const length = `(case when r between 2 and ${LONG_ROOMS + 1} then ${LONG} else ${MESSAGES} end)`
 
 /** `$1` in the first: the hash of everybody's password. */
 const statements: readonly string[] = [
@@ -74,6 +84,20 @@ const statements: readonly string[] = [
     select ${room('r')}, ${user('i')}, ${name('i')}
     from ${numbers(BUSY_USERS + 1, BUSY_USERS + LISTED_USERS, 'i')}, ${numbers(2, LISTED_ROOMS + 1, 'r')}
     on conflict do nothing`,
+  `insert into room_epochs (room_id, generation, epoch, next_offset)
+    select ${room('r')}, 1, 'e' || r, ${length} from ${numbers(1, ROOMS, 'r')}`,
+  `insert into messages (room_id, generation, at_offset, kind, sender, body, created_at, changed_offset)
+    select ${room('r')}, 1, o, 'message', ${user(writer)}, 'This is message ' || o || ' of room ' || r,
+      now() - interval '19 days' + o * interval '10 minutes', o
+    from ${numbers(1, ROOMS, 'r')}, lateral generate_series(0, ${length} - 1) as o`,
+  `insert into reads (room_id, user_id, generation, at_offset)
+    select room_id, user_id, 1, ${MESSAGES / 2} from members
+    where room_id > ${room('1')} and substr(room_id, 2)::integer % 2 = 0`,
+  `insert into reads (room_id, user_id, generation, at_offset)
+    select ${room('r')}, ${user('i')}, 1, greatest(-1, ${length} - 1 - ${behind})
+    from ${numbers(1, BUSY_USERS + LISTED_USERS, 'i')}, ${numbers(2, BUSY_ROOMS + 1, 'r')}
+    where i <= ${BUSY_USERS} or r <= ${LISTED_ROOMS + 1}
+    on conflict (room_id, user_id) do update set at_offset = excluded.at_offset`,
   `update rooms set member_count = counted.members
     from (select room_id, count(*) as members from members group by room_id) as counted where counted.room_id = id`,
   `insert into friendships (low_id, high_id, requester_id, state, accepted_at)
