@@ -5,28 +5,12 @@ import { TOLD_UP_TO } from '../people/sight.ts'
 import { silent } from '../testkit/database.ts'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
 import { makeRoom, person, sharedServices, type Json, type Person } from '../testkit/product.ts'
-import type { Probe, Received } from '../testkit/probe.ts'
+import type { Probe } from '../testkit/probe.ts'
+import { bodyOf, change, typeOf, watching } from './testkit/events.ts'
 
 t.setTimeout(180_000)
 const { brokers, env } = await sharedServices(t)
 const [one, two] = (await startFleet(t, 2, brokers, env)) as [FleetNode, FleetNode]
-
-const typeOf = ({ headers }: Received): string => headers['type'] ?? ''
-const bodyOf = ({ body }: Received): Json => JSON.parse(body.toString()) as Json
-
-/** Who is told what concerns them, once they have been told who is there. */
-const watching = async (t: Test, who: Person, node: FleetNode): Promise<Probe> => {
-  const probe = await who.connect(t, 'websocket', node)
-  await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
-  await probe.take(frame => typeOf(frame) === 'presence' && 'known' in bodyOf(frame), 'who is there')
-  return probe
-}
-
-/** Who came or went next, and whether they are there now. */
-const change = async (probe: Probe): Promise<unknown[]> => {
-  const { user, online } = bodyOf(await probe.take(frame => typeOf(frame) === 'presence', 'who came or went'))
-  return [user, online]
-}
 
 /** Makes friends of somebody who watches and somebody who is not there, which is what new friends are told first. */
 const befriend = async (t: Test, probe: Probe, one: Person, other: Person): Promise<void> => {
