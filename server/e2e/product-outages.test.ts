@@ -19,9 +19,10 @@ import {
   type Json,
   type Person,
 } from '../testkit/product.ts'
-import { Probe, type Received } from '../testkit/probe.ts'
+import { Probe } from '../testkit/probe.ts'
 import { kafkaBrokers, ownPostgres, ownRedis, redisUrl } from '../testkit/services.ts'
 import { Reader, Sender } from '../testkit/traffic.ts'
+import { changesUntilAsked, watching } from './testkit/events.ts'
 
 t.setTimeout(240_000)
 /** How many more messages show that a chat goes on. */
@@ -238,34 +239,16 @@ void t.test('PostgreSQL away: who was let in chats on until their token ends, an
   t.ok(heard.length <= sent + 1, 'and after that at most the one that was under way')
 })
 
-const bodyOf = ({ body }: Received): Json => JSON.parse(body.toString()) as Json
-
-/** Who came and went, until somebody who has not asked yet asks for friendship. */
-const presenceUntilAsked = async (probe: Probe, whose: Person, asks: Person, node: FleetNode): Promise<unknown[]> => {
-  await asks.does(node, 'PUT', `/friend-requests/${whose.id}`)
-  const seen: unknown[] = []
-  for (;;) {
-    const frame = await probe.take(({ headers }) => ['presence', 'friendship'].includes(headers['type'] ?? ''), 'event')
-    const { user } = bodyOf(frame)
-    if (frame.headers['type'] === 'presence') seen.push(bodyOf(frame))
-    else if (user === asks.id) return seen
-  }
-}
-
 void t.test('Redis killed and back, under load', async t => {
   const chat = await setUp(t)
   const { redis, ann, bob, cem, one, two, room } = chat
   await ann.does(one, 'PUT', `/friend-requests/${bob.id}`)
   await bob.does(two, 'POST', `/friend-requests/${ann.id}/accept`)
   const guest = await cem.connect(t, 'tcp', two)
-  const queue = { id: 'q', destination: '/user/queue/events' }
-  await guest.request('SUBSCRIBE', queue)
+  await guest.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
   await guest.request('SUBSCRIBE', { id: 's', destination: `/signal/${room}` })
   await guest.request('SUBSCRIBE', { id: 'r', ...to(room) })
-  const friend = await ann.connect(t, 'websocket', one)
-  await friend.request('SUBSCRIBE', queue)
-  const snapshot = await friend.take(({ headers }) => headers['type'] === 'presence', 'who is there')
-  t.match(bodyOf(snapshot), { known: true })
+  const friend = await watching(t, ann, one)
   await goesOn(chat)
 
   await redis.kill()
@@ -289,7 +272,7 @@ void t.test('Redis killed and back, under load', async t => {
   await redis.start()
   while (known().some((count, i) => count <= before[i]!)) await goesOn(chat)
   while ((await again.tries(two, 'GET', `/presence?user=${ann.id}`)).status !== 200);
-  t.same(await presenceUntilAsked(friend, ann, cem, one), [], 'nobody is told that others are there')
+  t.same(await changesUntilAsked(friend, ann, cem, one), [], 'nobody is told that others are there')
   t.notOk(
     guest.frames.some(({ headers }) => headers['type'] === 'typing'),
     'what was fleeting is gone',
