@@ -78,6 +78,7 @@ export const productEn = {
   makeRoom: 'Make the room',
   inviteNow: 'Invite at once',
   findRoom: 'Room’s name begins with…',
+  noPublicRooms: 'No public rooms yet.',
   noRoomsFound: 'No public room of that name.',
   membersIn: (count: number) => (count === 1 ? '1 member' : `${count} members`),
   roomSettings: 'Settings of the room',

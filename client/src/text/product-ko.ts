@@ -81,6 +81,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   makeRoom: '만들기',
   inviteNow: '바로 초대하기',
   findRoom: '방 이름 앞부분으로 찾기',
+  noPublicRooms: '아직 공개 방이 없습니다.',
   noRoomsFound: '그런 이름의 공개 방이 없습니다.',
   membersIn: count => `멤버 ${count}명`,
   roomSettings: '방 설정',

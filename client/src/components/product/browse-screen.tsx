@@ -21,7 +21,11 @@ export const BrowseScreen = () => {
         autoComplete="off"
         spellCheck={false}
       />
-      <Listing list={rooms} empty={text.noRoomsFound} render={room => <RoomRow key={room.id} room={room} />} />
+      <Listing
+        list={rooms}
+        empty={search ? text.noRoomsFound : text.noPublicRooms}
+        render={room => <RoomRow key={room.id} room={room} />}
+      />
     </Screen>
   )
 }
