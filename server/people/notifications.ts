@@ -16,7 +16,10 @@ export interface News {
   readonly room?: string
 }
 
-/** How many unread notifications one person may cause another: whoever floods somebody is not heard any more, and all others are. */
+/**
+ * How many unread notifications one person may cause another: whoever floods somebody is not heard any more, and all others are.
+ * Transactions that overlap do not see each other's: by as many as run at once it may be more.
+ */
 export const UNREAD_BY_ACTOR = 20
 /** More unread ones than this are not counted. */
 export const UNREAD_MOST = 999
