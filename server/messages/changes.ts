@@ -56,11 +56,12 @@ const changesOf = (changes: readonly Change[]) =>
 const target = sql`m.room_id = change.room_id and m.generation = change.generation and m.at_offset = change.ref
   and m.kind = 'message' and m.deleted_at is null`
 
+/** So written, the sender is no way to find the row: somebody may have written most of a room. */
 const edit = async (tx: Tx, edits: readonly Change[]): Promise<void> => {
   await sql`
     update messages m set body = change.body, edited_at = change.at, changed_offset = change.at_offset
     from ${changesOf(edits)} as change
-    where ${target} and m.sender = change.sender`.execute(tx)
+    where ${target} and (m.sender = change.sender) is true`.execute(tx)
 }
 
 /** Of messages that whoever reacts may see. */

@@ -44,10 +44,11 @@ export const notifyMentioned = async (tx: Tx, mentions: readonly Mention[]): Pro
     select mb.user_id as "user", said.message as subject, said.sender as actor, said.room_id as room
     from ${rowsOf(mentions, COLUMNS)} as said
     join members mb on mb.room_id = said.room_id and mb.name_key = said.name_key
-    join messages m
-      on m.room_id = said.room_id and m.generation = said.generation and m.at_offset = said.at_offset
-    where m.deleted_at is null and mb.user_id <> said.sender
-      and (said.to_user is null or said.to_user = mb.user_id)
+    where mb.user_id <> said.sender and (said.to_user is null or said.to_user = mb.user_id)
+      and (
+        select m.deleted_at is null from messages m
+        where m.room_id = said.room_id and m.generation = said.generation and m.at_offset = said.at_offset
+      )
     order by said.room_id, said.generation, said.at_offset, mb.user_id`.execute(tx)
   return notifyAll(
     tx,
