@@ -8,15 +8,12 @@ export interface SessionOptions<Script extends string> {
   readonly scripts: Readonly<Record<Script, string>>
 }
 
+/** All others are made after this one: for each with options of its own the library would make a class of its own, in ms. */
+const model = createClient({ RESP: 2, disableOfflineQueue: true, maintNotifications: 'disabled' })
+
 /** A connection that ends is not made again: what comes after it may be another Redis. */
 const clientOf = ({ url, answerWithin }: Pick<SessionOptions<never>, 'url' | 'answerWithin'>) =>
-  createClient({
-    url,
-    RESP: 2,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    socket: { reconnectStrategy: false, connectTimeout: answerWithin },
-  })
+  model.duplicate({ url, socket: { reconnectStrategy: false, connectTimeout: answerWithin } })
 export type Client = ReturnType<typeof clientOf>
 
 /** What a Redis says of itself in INFO. */
