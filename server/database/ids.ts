@@ -12,6 +12,11 @@ const written = (bytes: Buffer): string =>
 /** An id that nobody has had or can guess. */
 export const newId = (): string => written(randomBytes(16))
 
+/** The ids that stand as values in a text of JSON, each once. */
+export const idsIn = (json: string): string[] => [
+  ...new Set(Array.from(json.matchAll(/"([0-9a-z]{25})"/g), ([, id]) => id!)),
+]
+
 /** The same id for the same parts, whatever their order: what two people share. `kind` keeps one use from another. */
 export const sharedId = (kind: string, ...parts: readonly string[]): string =>
   written(

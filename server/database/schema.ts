@@ -162,6 +162,7 @@ interface IdempotencyKeys {
   request_hash: Fixed<string>
   status: Fixed<number>
   body: Fixed<string>
+  ids: Fixed<string[]>
   created_at: Clocked
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { sql } from 'kysely'
 import { transaction, type Db, type Tx } from '../database/database.ts'
+import { idsIn } from '../database/ids.ts'
 import { fail } from '../errors.ts'
 
 /** How long a key is remembered, ms. */
@@ -44,9 +45,10 @@ export const createOnce = async <Body extends object>(db: Db, creation: Creation
       return JSON.parse(known.body) as Body
     }
     const body = await work(tx)
+    const json = JSON.stringify(body)
     await tx
       .insertInto('idempotency_keys')
-      .values({ scope, key, request_hash: hash, status: reply.statusCode, body: JSON.stringify(body) })
+      .values({ scope, key, request_hash: hash, status: reply.statusCode, body: json, ids: idsIn(json) })
       .execute()
     return body
   })
@@ -61,7 +63,7 @@ const hashOf = ({ request, same }: Pick<Creation<object>, 'request' | 'same'>): 
 export const forgetCreations = async (tx: Tx, user: string): Promise<void> => {
   await tx
     .deleteFrom('idempotency_keys')
-    .where(eb => eb.or([eb('scope', '=', user), eb('body', 'like', `%"${user}"%`)]))
+    .where(sql<boolean>`scope = ${user} or ids @> ${[user]}::text[]`)
     .execute()
 }
 

@@ -129,8 +129,8 @@ const statements: readonly string[] = [
   `insert into notifications (id, user_id, kind, subject, actor_id, read_at)
     select 'n' || i || '-' || d, ${user('i')}, 'mentioned', 'm' || d, ${user('i')}, case when d > 1 then now() end
     from ${numbers(1, USERS, 'i')}, ${numbers(1, 5, 'd')}`,
-  `insert into idempotency_keys (scope, key, request_hash, status, body)
-    select ${user('i')}, 'a key', 'a hash', 201, '{}' from ${numbers(1, USERS, 'i')}`,
+  `insert into idempotency_keys (scope, key, request_hash, status, body, ids)
+    select ${user('i')}, 'a key', 'a hash', 201, '{}', array[${user('i')}] from ${numbers(1, USERS, 'i')}`,
   `insert into access_changes (at, kind, user_id, room_id)
     select now() - interval '1 hour' - i * interval '1 second', 'member', ${user(`i % ${USERS} + 1`)}, ${room('2')}
     from ${numbers(1, 2 * USERS, 'i')}`,

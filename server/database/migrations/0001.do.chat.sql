@@ -124,7 +124,6 @@ create table rooms (
   )
 );
 create index rooms_public on rooms (name_key, id) where visibility = 'public';
-create index rooms_creator on rooms (created_by, created_at);
 
 create table members (
   room_id text collate "C" not null references rooms on delete cascade,
@@ -211,9 +210,12 @@ create table idempotency_keys (
   request_hash text not null,
   status integer not null,
   body text not null,
+  -- All ids in the body: what is said of somebody is found when they go.
+  ids text[] not null,
   created_at timestamptz(3) not null default now(),
   primary key (scope, key)
 );
+create index idempotency_keys_ids on idempotency_keys using gin (ids);
 create index idempotency_keys_age on idempotency_keys (created_at);
 
 -- What an admin did. Rows outlive whom they speak of.
