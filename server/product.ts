@@ -80,6 +80,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       config,
       db,
       counters,
+      signals,
       rights,
       onChange,
       forget,

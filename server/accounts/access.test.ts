@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { recordChange, type NewAccessChange } from '../database/access-changes.ts'
 import { transaction } from '../database/database.ts'
+import { newId } from '../database/ids.ts'
 import { memoryCounters } from '../drivers/memory/counters.ts'
+import { memorySignals } from '../drivers/memory/signals.ts'
 import { fail } from '../errors.ts'
 import { accessContract } from '../ports/access.contract.ts'
 import { silent, testDatabase, testDatabases } from '../testkit/database.ts'
@@ -146,6 +148,22 @@ await testDatabases(t, async (t, { db, another }) => {
     t.equal(one.told.filter(change => 'erased' in change).length, 2)
   })
 
+  await t.test('what changes on one node the others look for at once', async t => {
+    const told: Change[] = []
+    const options = { db, signals: memorySignals().port, logger: silent, now: Date.now, every: 3_600_000 }
+    const one = new Watch({ ...options, listener: () => undefined })
+    const two = new Watch({ ...options, listener: change => void told.push(change) })
+    t.teardown(() => Promise.all([one.close(), two.close()]))
+    await Promise.all([one.begun, two.begun])
+    const [room, later] = [newId(), newId()]
+    for (const each of [room, later]) {
+      await transaction(db, tx => recordChange(tx, { kind: 'room', room: each }))
+      one.hint()
+      one.hint()
+      await until(() => told.some(change => change.room === each))
+    }
+  })
+
   await t.test('who was here is written down; a connection whose row is gone has ended', async t => {
     const node = await openTestAccounts(t, db)
     const ann = await node.newcomer()
@@ -155,6 +173,7 @@ await testDatabases(t, async (t, { db, another }) => {
     const told: Change[] = []
     const watch = new Watch({
       db,
+      signals: memorySignals().port,
       logger: silent,
       now: () => clock.now,
       listener: change => void told.push(change),
@@ -189,7 +208,8 @@ await t.test('before the database was heard of no token is taken; afterwards it 
   const node = await openTestAccounts(t, database.db)
   const ann = await node.newcomer()
   const connected = await node.port.authenticate({ login: ann.name, passcode: PASSWORD })
-  const deaf = new Watch({ db: database.db, logger: silent, now: Date.now, listener: () => undefined })
+  const { port: signals } = memorySignals()
+  const deaf = new Watch({ db: database.db, signals, logger: silent, now: Date.now, listener: () => undefined })
   t.throws(() => deaf.here(ann.session), { code: 'DATABASE_UNAVAILABLE' })
   await deaf.begun
   t.doesNotThrow(() => deaf.here(ann.session))
@@ -217,6 +237,7 @@ await t.test(
       config: { SESSION_SECRET: SECRET, DATA_DIR: '/nowhere', SIGN_UPS_PER_HOUR: 1, LOGIN_TRIES: 10 },
       db,
       counters: memoryCounters().port,
+      signals: memorySignals().port,
       rights: { mayRead: () => true, maySend: () => true },
       mayConnect: () => true,
       tell: () => {},

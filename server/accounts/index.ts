@@ -9,6 +9,7 @@ import type { Access, AccessChange } from '../ports/access.ts'
 import type { Counters } from '../ports/counters.ts'
 import type { Driver } from '../ports/driver.ts'
 import type { Logger } from '../ports/logger.ts'
+import type { Signals } from '../ports/signals.ts'
 import { accountAccess, bearerOf, toBridge } from './access.ts'
 import type { Forget } from './closing.ts'
 import { deviceRoutes } from './device-routes.ts'
@@ -32,6 +33,8 @@ export interface AccountsOptions {
   readonly config: Pick<Config, 'SESSION_SECRET' | 'DATA_DIR' | 'SIGN_UPS_PER_HOUR' | 'LOGIN_TRIES'>
   readonly db: Db
   readonly counters: Counters
+  /** By which nodes tell each other that rights were changed. */
+  readonly signals: Signals
   /** What somebody who is signed in may do in rooms. */
   readonly rights: Pick<Access, 'mayRead' | 'maySend'>
   /** Told of each change before the bridge is: for what others keep of rights. It returns at once. */
@@ -62,7 +65,7 @@ export interface Accounts extends Driver<Access> {
 
 /** Opens accounts. A database that is away is waited for by whoever asks. Rejects where the secret cannot be read. */
 export const openAccounts = async (options: AccountsOptions): Promise<Accounts> => {
-  const { config, db, counters, logger, rights, onChange, now = Date.now } = options
+  const { config, db, counters, signals, logger, rights, onChange, now = Date.now } = options
   const secrets = await readSecrets(config)
   const keys = new Keys({ db, sealing: secrets.sealing, logger, now })
   const passwords = new Passwords()
@@ -74,6 +77,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
   const erased = new Erased({ db, logger, listener: user => tell({ user, erased: true }) })
   const watch = new Watch({
     db,
+    signals,
     logger,
     now,
     listener: change => {

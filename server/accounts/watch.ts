@@ -6,11 +6,15 @@ import { followChanges, type AccessChange, type Following } from '../database/ac
 import { Pace } from '../database/pace.ts'
 import { fail } from '../errors.ts'
 import type { Logger } from '../ports/logger.ts'
+import type { Signals } from '../ports/signals.ts'
 import { CONNECTION_KEPT } from './sessions.ts'
 import { ACCESS_FOR } from './tokens.ts'
 
 /** How often it is written down who was here, ms. */
 const BEAT = 30_000
+/** On it nodes tell each other that rights were changed, once for all that change within so many ms. What, each looks for itself. */
+const CHANNEL = 'access-changes'
+const GATHERED = 50
 /** Longer than a token holds, ms: after that its session need not be known to have ended. */
 const REMEMBERED = ACCESS_FOR + 60_000
 
@@ -19,6 +23,8 @@ export type Change = Omit<AccessChange, 'id' | 'at'>
 
 export interface WatchOptions {
   readonly db: Db
+  /** By which other nodes are told to look: where they are not, they look a little later. */
+  readonly signals: Pick<Signals, 'publish' | 'subscribe'>
   readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
@@ -26,6 +32,8 @@ export interface WatchOptions {
   readonly listener: (change: Change) => void
   /** ms */
   readonly beat?: number
+  /** How often it is looked for what nobody told of, ms. */
+  readonly every?: number
 }
 
 /** As one parameter, however many there are. */
@@ -35,6 +43,9 @@ export class Watch {
   readonly #options: WatchOptions
   readonly #following: Following
   readonly #beating: Pace
+  /** How to end being told by others. */
+  readonly #listening: Promise<() => void>
+  #telling: NodeJS.Timeout | undefined
   #begun = false
   /** When each was heard of, the first one first. */
   readonly #ended = new Map<string, number>()
@@ -46,8 +57,10 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.#options = options
-    const { db, logger } = options
-    this.#following = followChanges({ db, logger, since: REMEMBERED }, change => this.#changed(change))
+    const { db, signals, logger, every } = options
+    const following = { db, logger, since: REMEMBERED, ...(every !== undefined && { every }) }
+    this.#following = followChanges(following, change => this.#changed(change))
+    this.#listening = signals.subscribe(CHANNEL, () => this.#following.hint())
     void this.#following.begun.then(() => {
       this.#begun = true
     })
@@ -88,15 +101,22 @@ export class Watch {
   /** These have ended, on this node at once. */
   ended(sessions: readonly string[]): void {
     for (const session of sessions) this.#end(session)
-    this.#following.hint()
+    this.hint()
   }
 
-  /** Somebody has changed rights: look now. */
+  /** Somebody has changed rights on this node: all look now. */
   hint(): void {
     this.#following.hint()
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined
+      this.#options.signals.publish(CHANNEL, null)
+    }, GATHERED).unref()
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#telling)
+    const stop = await this.#listening
+    stop()
     await this.#following.close()
     await this.#beating.close()
     await Promise.all(this.#leaving)

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import type { Db } from '../../database/database.ts'
 import { memoryCounters } from '../../drivers/memory/counters.ts'
+import { memorySignals } from '../../drivers/memory/signals.ts'
 import { openApi } from '../../http/api.ts'
 import { buildHttp } from '../../http/server.ts'
 import type { Counters } from '../../ports/counters.ts'
@@ -63,6 +64,7 @@ export const openTestAccounts = async (t: Test, db: Db, options: TestOptions = {
   const accounts = await openAccounts({
     db,
     counters: memoryCounters().port,
+    signals: memorySignals().port,
     rights: anyone,
     mayConnect: origin => origin === ORIGIN,
     tell: () => {},
