@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { recordChange, type NewAccessChange } from '../database/access-changes.ts'
-import { transaction } from '../database/database.ts'
+import { at, transaction } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import { memoryCounters } from '../drivers/memory/counters.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
@@ -146,6 +146,28 @@ await testDatabases(t, async (t, { db, another }) => {
     )
     t.equal(isTold(one, ann.id), false)
     t.equal(one.told.filter(change => 'erased' in change).length, 2)
+  })
+
+  await t.test('[S-76] a node that was away too long looks at everybody, and who is gone, anew', async t => {
+    const clock = { now: Date.now() }
+    const node = await openTestAccounts(t, db, { now: () => clock.now })
+    const [ann, cat] = [await node.newcomer(), await node.newcomer()]
+    const nothing = { name: null, name_key: null, password_hash: null }
+    await db
+      .updateTable('users')
+      .set({ ...nothing, deleted_at: at(clock.now) })
+      .where('id', '=', cat.id)
+      .execute()
+    node.hint()
+    t.equal(node.port.erased!(cat.id), false, 'nobody told of it')
+    clock.now += 43_200_001
+    await until(() => {
+      node.hint()
+      return node.told.some(change => (change as { user?: string }).user === cat.id)
+    })
+    t.ok(node.told.some(change => Object.keys(change).length === 0))
+    t.equal(node.port.erased!(cat.id), true)
+    t.equal(node.port.erased!(ann.id), false)
   })
 
   await t.test('what changes on one node the others look for at once', async t => {

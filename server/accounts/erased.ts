@@ -29,6 +29,8 @@ export class Erased {
   #doubtful = new Set<string>()
   /** Whether all that there were at the start are known. */
   known = false
+  /** Whether those who come after them are told one by one. */
+  #loaded = false
 
   constructor({ db, logger, listener }: ErasedOptions) {
     this.#db = db
@@ -45,9 +47,10 @@ export class Erased {
     return this.#users.has(user)
   }
 
-  /** Something has ended for `user`: finds out whether that is the account. */
-  look(user: string): void {
-    this.#doubtful.add(user)
+  /** Something has ended for `user`, or (undefined) for anyone: finds out whether that is the account. */
+  look(user: string | undefined): void {
+    if (user === undefined) this.#loaded = false
+    else this.#doubtful.add(user)
     this.#pace.hint()
   }
 
@@ -56,7 +59,7 @@ export class Erased {
   }
 
   async #look(): Promise<void> {
-    if (!this.known) await this.#load()
+    if (!this.#loaded) await this.#load()
     const asked = [...this.#doubtful]
     if (asked.length === 0) return
     this.#doubtful = new Set()
@@ -75,9 +78,17 @@ export class Erased {
   }
 
   async #load(): Promise<void> {
+    this.#loaded = true
     // Deleted ones have no name, and names are indexed.
-    const rows = await this.#db.selectFrom('users').select('id').where('name_key', 'is', null).execute()
-    for (const { id } of rows) this.#users.add(id)
+    const asked = this.#db.selectFrom('users').select('id').where('name_key', 'is', null).execute()
+    const rows = await asked.catch((error: unknown) => {
+      this.#loaded = false
+      throw error
+    })
+    for (const { id } of rows) {
+      if (this.known) this.#add(id)
+      else this.#users.add(id)
+    }
     this.known = true
     this.#begun.resolve()
   }

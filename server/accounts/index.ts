@@ -83,7 +83,7 @@ export const openAccounts = async (options: AccountsOptions): Promise<Accounts> 
     listener: change => {
       onChange?.(change)
       toBridge(change).forEach(tell)
-      if (change.kind === 'user') erased.look(change.user!)
+      if (change.kind === 'user') erased.look(change.user)
     },
   })
   const parts = { db, keys, passwords, tries, watch, now, rights, listeners }

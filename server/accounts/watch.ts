@@ -28,7 +28,7 @@ export interface WatchOptions {
   readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
-  /** Called for each change, as each session's end. It returns at once. */
+  /** Called for each change, as each session's end; without a user or a room where it may be anyone's. It returns at once. */
   readonly listener: (change: Change) => void
   /** ms */
   readonly beat?: number
@@ -57,8 +57,10 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.#options = options
-    const { db, signals, logger, every } = options
-    const following = { db, logger, since: REMEMBERED, ...(every !== undefined && { every }) }
+    const { db, signals, logger, now, every } = options
+    // No token is as old as what can be missed, so no session need be known to have ended.
+    const missed = (): void => this.#options.listener({ kind: 'user' })
+    const following = { db, logger, now, missed, since: REMEMBERED, ...(every !== undefined && { every }) }
     this.#following = followChanges(following, change => this.#changed(change))
     this.#listening = signals.subscribe(CHANNEL, () => this.#following.hint())
     void this.#following.begun.then(() => {

@@ -84,6 +84,26 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     await heard(user)
   })
 
+  await t.test('after half a day away anything may have changed', async t => {
+    const clock = { now: Date.now() }
+    let missed = 0
+    const options = { every: 3_600_000, now: () => clock.now, missed: () => void missed++ }
+    const { begun, hint, heard } = follow(t, db, options)
+    await begun
+    for (const [away, times] of [
+      [43_200_000, 0],
+      [43_200_001, 1],
+      [0, 1],
+    ] as const) {
+      clock.now += away
+      const user = newId()
+      await record(db, user)
+      hint()
+      await heard(user)
+      t.equal(missed, times)
+    }
+  })
+
   await t.test('whoever begins is told of what is recent, or as old as it asks for', async t => {
     const [old, older] = [newId(), newId()]
     await record(db, old)

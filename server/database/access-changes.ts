@@ -46,6 +46,8 @@ const EVERY = 500
 const LOOK_BACK = 10_000
 /** How long changes are kept, ms, and how often it is seen to that, ms. */
 const KEPT = 86_400_000
+/** Whoever has not looked for so long, ms, may have missed some. */
+const MISSED = KEPT / 2
 const PRUNE_EVERY = 3_600_000
 
 /** Writes down that rights end with this transaction. Do it last: what follows delays the news for all nodes. */
@@ -72,6 +74,10 @@ export interface FollowOptions {
   readonly lookBack?: number
   /** How old the first changes are that are told, ms: as long as what was known before may be believed. */
   readonly since?: number
+  /** Called when the database was away so long that changes may be gone which nobody was told of: any right may have ended. */
+  readonly missed?: () => void
+  /** Epoch ms. */
+  readonly now?: () => number
 }
 
 export interface Following {
@@ -87,7 +93,7 @@ export interface Following {
  * is that of recording, except where transactions overlapped. `listener` returns at once and never throws.
  */
 export const followChanges = (
-  { db, logger, every = EVERY, lookBack = LOOK_BACK, since = lookBack }: FollowOptions,
+  { db, logger, every = EVERY, lookBack = LOOK_BACK, since = lookBack, missed, now = Date.now }: FollowOptions,
   listener: (change: AccessChange) => void,
 ): Following => {
   const begun = Promise.withResolvers<void>()
@@ -96,6 +102,7 @@ export const followChanges = (
   /** Those not older than the look-back, with their time. */
   const told = new Map<bigint, number>()
   let prunedAt = -Infinity
+  let lookedAt = Infinity
 
   const look = async (): Promise<void> => {
     seenTo ??= (await timeOf(db)) - since + lookBack
@@ -108,6 +115,8 @@ export const followChanges = (
       listener(changeOf(row))
     }
     for (const [id, time] of told) if (time < seenTo - lookBack) told.delete(id)
+    if (now() - lookedAt > MISSED) missed?.()
+    lookedAt = now()
     begun.resolve()
     if (performance.now() - prunedAt > PRUNE_EVERY) {
       await db
