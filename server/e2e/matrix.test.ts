@@ -139,8 +139,14 @@ void t.test('a direct room is of two: one who is blocked reads it, and nobody wr
 })
 
 /** What one of the two may do in a direct room over HTTP. */
-const allowed = ['GET /api/rooms/{id}', 'GET /api/rooms/{id}/members', 'PUT /api/rooms/{id}/membership']
+const allowed = [
+  'GET /api/rooms/{id}',
+  'GET /api/rooms/{id}/members',
+  'POST /api/rooms/{id}/read',
+  'PUT /api/rooms/{id}/membership',
+]
 const bodies: Readonly<Record<string, object>> = {
+  'POST /api/rooms/{id}/read': { message: 'e-0' },
   'PATCH /api/rooms/{id}': { name: 'Another' },
   'PUT /api/rooms/{id}/members/{user}/role': { role: 'admin' },
   'POST /api/rooms/{id}/invitations': { users: [] },
