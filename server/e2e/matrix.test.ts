@@ -153,7 +153,7 @@ const bodies: Readonly<Record<string, object>> = {
   'POST /api/rooms/{id}/links': {},
 }
 
-/** Nobody makes more than so many rooms in an hour. */
+/** Ending the accounts of all members of hundreds of rooms at once takes longer than a statement may. */
 const forgetRooms = async (): Promise<void> => {
   await world.db.deleteFrom('rooms').where('visibility', '<>', 'direct').execute()
 }

@@ -209,16 +209,22 @@ wire(t, '[S-74] where nobody can tell whether a page may be read, the connection
   t.match((await probe.error()).headers, { code: 'DATABASE_UNAVAILABLE' }, 'nor may what is live go on')
 })
 
-wire(t, '[S-72] what waits of the room is dropped, what waits of others is not', async (t, transport) => {
-  const { rights, node, log } = await setUp(t)
-  const probe = await connect(t, transport, node)
-  const witness = await connect(t, transport, node)
+/** Somebody in both rooms who has stopped reading, with a hundred messages of `from` on the way, which a witness has had. */
+const flooded = async (t: Test, transport: TransportName, from: string) => {
+  const parts = await setUp(t)
+  const probe = await connect(t, transport, parts.node)
+  const witness = await connect(t, transport, parts.node)
   for (const each of [probe, witness]) await each.request('SUBSCRIBE', { id: 'r', ...to('r') })
   const body = Buffer.alloc(200_000, 'x')
   probe.pause(true)
-  // More than all buffers of the system on the way.
-  for (let i = 0; i < 100; i++) await log.append('r', [{ sender: OTHER, headers: new Map(), body }])
+  // More than all buffers of the system on the way, and than may wait here.
+  for (let i = 0; i < 100; i++) await parts.log.append(from, [{ sender: OTHER, headers: new Map(), body }])
   await witness.messages(100)
+  return { ...parts, probe, witness }
+}
+
+wire(t, '[S-72] what waits of the room is dropped, what waits of others is not', async (t, transport) => {
+  const { rights, node, log, probe, witness } = await flooded(t, transport, 'r')
   await log.append('stays', [{ sender: OTHER, headers: new Map(), body: Buffer.from('of another room') }])
   await witness.next('MESSAGE')
   const waiting = node.node.gauges().outboxBytes
@@ -242,15 +248,7 @@ wire(t, '[S-72] what waits of the room is dropped, what waits of others is not',
 })
 
 wire(t, '[S-72] that a right has ended is told to who does not keep up, too', async (t, transport) => {
-  const { rights, node, log } = await setUp(t)
-  const probe = await connect(t, transport, node)
-  const witness = await connect(t, transport, node)
-  for (const each of [probe, witness]) await each.request('SUBSCRIBE', { id: 'r', ...to('r') })
-  const body = Buffer.alloc(200_000, 'x')
-  probe.pause(true)
-  // More than all buffers of the system on the way, and than may wait here.
-  for (let i = 0; i < 100; i++) await log.append('stays', [{ sender: OTHER, headers: new Map(), body }])
-  await witness.messages(100)
+  const { rights, probe, witness } = await flooded(t, transport, 'stays')
   rights.end('r')
   t.equal(room(await witness.next('MESSAGE')), 'r')
   probe.pause(false)
