@@ -6,7 +6,7 @@ import t from 'tap'
 import { verify } from '@node-rs/argon2'
 import type { Database } from '../server/database/database.ts'
 import { testDatabase } from '../server/testkit/database.ts'
-import { freePort } from '../server/testkit/node.ts'
+import { freePort } from './services/process.ts'
 
 t.setTimeout(120_000)
 const PASSWORD = 'correct horse battery'

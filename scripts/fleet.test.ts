@@ -3,15 +3,15 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { freePort } from '../server/testkit/node.ts'
 import { sharedServices } from '../server/testkit/product.ts'
+import { freePort } from './services/process.ts'
 
 t.setTimeout(120_000)
 
 /** `make fleet`, with what it prints. */
 const fleet = (t: Test, env: Readonly<Record<string, string>>) => {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'fleet.ts')], {
-    env: { ...process.env, NODES: '1', STOMP_PORT: '0', ...env },
+    env: { ...process.env, NODES: '1', STOMP_PORT: 'off', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(() => child.kill())

@@ -82,11 +82,13 @@ const localServices = async (): Promise<Environment> => {
 await runScript(async () => {
   const nodes = number('NODES', 3, 100)
   const port = number('PORT', 8080, 65_535 - nodes)
-  const stompPort = number('STOMP_PORT', 61_613, 65_535 - nodes)
+  const stompPort = process.env['STOMP_PORT'] === 'off' ? 'off' : number('STOMP_PORT', 61_613, 65_535 - nodes)
   const services = await localServices()
   const codes = Array.from({ length: nodes }, async (_, index) => {
     const name = `node ${String(index + 1).padStart(String(nodes).length)}`
-    const ports = { PORT: String(port + index), STOMP_PORT: String(stompPort && stompPort + index) }
+    // 0 is any free one, for each of them.
+    const at = (first: number): string => String(first && first + index)
+    const ports = { PORT: at(port), STOMP_PORT: stompPort === 'off' ? stompPort : at(stompPort) }
     const node = launch('node', nodeArgs, { env: { ...services, ...ports }, output: 'kept' })
     showLines(node, name)
     const code = await ended(node)

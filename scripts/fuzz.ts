@@ -13,7 +13,6 @@ import * as fc from 'fast-check'
 import { cases } from './fuzz/acts.ts'
 import { fuzzEnvironment, play, type Tally } from './fuzz/play.ts'
 import { end, ended, launch, runScript, ScriptError } from './launch.ts'
-import { freePort } from '../server/testkit/node.ts'
 
 /** Cases at a time: while one waits for the disk others go on. */
 const LANES = 6
@@ -48,15 +47,14 @@ const readLines = (input: Readable, onLine: (line: string) => void): void => {
 
 /** A node of its own. What it logs as a warning or worse is shown. */
 const startNode = async (folder: string): Promise<Listening> => {
-  const stompPort = await freePort()
-  const env = { ...fuzzEnvironment, DATA_DIR: folder, PORT: '0', STOMP_PORT: String(stompPort), LOG_LEVEL: 'info' }
+  const env = { ...fuzzEnvironment, DATA_DIR: folder, PORT: '0', STOMP_PORT: '0', LOG_LEVEL: 'info' }
   const node = launch('node', ['server/main.ts'], { env, output: 'kept' })
   node.stderr!.pipe(process.stderr)
-  const port = await new Promise<number>((resolve, reject) => {
+  const { port, stompPort } = await new Promise<Pick<Listening, 'port' | 'stompPort'>>((resolve, reject) => {
     ended(node).then(code => reject(new ScriptError(`the node ended (exit code ${code})`)), reject)
     readLines(node.stdout!, line => {
-      const { msg, port, level } = JSON.parse(line) as { msg: string; port: number; level: number }
-      if (msg === 'listening') resolve(port)
+      const { msg, level, ...said } = JSON.parse(line) as Listening & { msg: string; level: number }
+      if (msg === 'listening') resolve(said)
       if (level > 30) process.stdout.write(`${line}\n`)
     })
   })

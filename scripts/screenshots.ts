@@ -184,7 +184,7 @@ const take = async (url: string): Promise<void> => {
 await runScript(async () => {
   await buildPage()
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-screenshots-'))
-  const env = { ...unconfigured, PORT: '0', STOMP_PORT: '0', DATA_DIR: folder, LOG_LEVEL: 'info' }
+  const env = { ...unconfigured, PORT: '0', STOMP_PORT: 'off', DATA_DIR: folder, LOG_LEVEL: 'info' }
   const node = launch('node', nodeArgs, { env, output: 'kept' })
   node.stderr!.pipe(process.stderr)
   try {

@@ -106,6 +106,12 @@ void t.test('numbers: the default, the least, the most, one past each, what is n
   }
 })
 
+void t.test('STOMP over TCP can be switched off, and HTTP cannot', async t => {
+  t.equal(read('STOMP_PORT', 'off'), 'off')
+  isRefused(t, 'STOMP_PORT', 'OFF')
+  isRefused(t, 'PORT', 'off')
+})
+
 const choices: Partial<Record<ConfigKey, [standard: string | undefined, first: string, ...rest: string[]]>> = {
   LOG_LEVEL: ['info', 'debug', 'info', 'warn', 'error', 'silent'],
   KAFKA_TLS: ['off', 'on', 'off'],

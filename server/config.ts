@@ -29,6 +29,10 @@ const integer = (fallback: number, least: number, most: number, unit: string): D
   parse: value =>
     /^-?\d{1,15}$/.test(value) && Number(value) >= least && Number(value) <= most ? Number(value) : undefined,
 })
+const integerOrOff = (fallback: number, least: number, most: number, unit: string): Defaulted<number | 'off'> => {
+  const { parse, allowed, ...key } = integer(fallback, least, most, unit)
+  return { ...key, allowed: `${allowed}, or off`, parse: value => (value === 'off' ? value : parse(value)) }
+}
 const choice = <const T extends string>(options: readonly T[]): Key<T> => ({
   allowed: options.join(', '),
   parse: value => options.find(option => option === value),
@@ -100,7 +104,7 @@ const DAY = 86_400_000
 export const keys = {
   HOST: text('an address of this machine, such as 127.0.0.1 or 0.0.0.0'),
   PORT: integer(8080, 0, 65535, 'TCP port of HTTP and WebSocket; 0: any free one'),
-  STOMP_PORT: integer(61613, 0, 65535, 'TCP port of plain STOMP; 0: none'),
+  STOMP_PORT: integerOrOff(61613, 0, 65535, 'TCP port of plain STOMP; 0: any free one'),
   TLS_CERT: text('a PEM file'),
   TLS_KEY: text('a PEM file'),
   LOG_LEVEL: { fallback: 'info', ...choice(['debug', 'info', 'warn', 'error', 'silent']) },

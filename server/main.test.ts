@@ -5,12 +5,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { freePort } from '../scripts/services/process.ts'
 import { makeAdmin } from './accounts/index.ts'
 import { readConfig } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { start } from './main.ts'
 import { silent, testDatabase } from './testkit/database.ts'
-import { figure, figures, freePort, scratch, startNode, tokenAccess } from './testkit/node.ts'
+import { figure, figures, scratch, startNode, tokenAccess } from './testkit/node.ts'
 import { Probe, transports } from './testkit/probe.ts'
 import { pino } from 'pino'
 
@@ -41,10 +42,9 @@ const launch = (t: Test, env: Record<string, string>, args: string[] = []) => {
 
 /** A process that listens. */
 const running = async (t: Test, env: Record<string, string> = {}, args: string[] = []) => {
-  const stompPort = await freePort()
-  const launched = launch(t, { DATA_DIR: join(await scratch(t), 'data'), STOMP_PORT: String(stompPort), ...env }, args)
-  const { url, port } = (await launched.logged('"listening"')) as { url: string; port: number }
-  return { ...launched, url, port, stompPort }
+  const launched = launch(t, { DATA_DIR: join(await scratch(t), 'data'), STOMP_PORT: '0', ...env }, args)
+  const said = (await launched.logged('"listening"')) as { url: string; port: number; stompPort: number }
+  return { ...launched, ...said }
 }
 
 t.test('it says where it listens, serves health, metrics and page, and SIGTERM drains it', async t => {
@@ -151,7 +151,7 @@ t.test('a start that cannot be says why in one line, and ends with 1', async t =
     [{ DATA_DIR: '/dev/null/data' }, /^hoofbeat: .*\/dev\/null.*\n$/],
     [{ ROOM_NAMES: 'a,b', ROOMS_MAX: '1' }, /^hoofbeat: no more rooms can be made\n$/],
   ]
-  const started = why.map(([env], i) => launch(t, { DATA_DIR: join(folder, `data${i}`), STOMP_PORT: '0', ...env }))
+  const started = why.map(([env], i) => launch(t, { DATA_DIR: join(folder, `data${i}`), STOMP_PORT: 'off', ...env }))
   for (const [i, { exit, err, out }] of started.entries()) {
     t.equal(await exit, 1)
     t.match(await err, why[i]![1])
@@ -206,8 +206,8 @@ t.test('a start that fails frees what it had opened', async t => {
   const env = { DATA_DIR: join(await scratch(t), 'data'), PORT, ACCESS: 'open' }
   const logger = pino({ level: 'silent' })
   await t.rejects(start(readConfig({ ...env, STOMP_PORT: String(taken.stompPort) }), logger), { code: 'EADDRINUSE' })
-  const node = await start(readConfig({ ...env, STOMP_PORT: '0' }), logger)
-  t.equal(node.stompPort, undefined, 'STOMP_PORT=0: none')
+  const node = await start(readConfig({ ...env, STOMP_PORT: 'off' }), logger)
+  t.equal(node.stompPort, undefined, 'STOMP_PORT=off: none')
   await node.stop()
 })
 

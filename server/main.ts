@@ -87,8 +87,9 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
       pageRoutes(app, { root: join(import.meta.dirname, '../client/dist'), access: config.ACCESS })
     }
     await app.listen({ host: config.HOST, port: config.PORT })
-    const stomp = !bridges || config.STOMP_PORT === 0 ? undefined : tcpServer(node, tls)
-    if (stomp) await listen(stomp, config.STOMP_PORT, config.HOST)
+    const { STOMP_PORT } = config
+    const stomp =
+      bridges && STOMP_PORT !== 'off' ? await listen(tcpServer(node, tls), STOMP_PORT, config.HOST) : undefined
     const port = portOf(app.server)
     const renew = (renewed: Tls): void => {
       for (const server of [app.server, stomp]) if (server instanceof TlsServer) server.setSecureContext(renewed)
@@ -265,10 +266,10 @@ const openBareAccess = (config: Config, logger: Logger): Driver<Access> => {
   return openAccess()
 }
 
-const listen = (server: Server, port: number, host: string): Promise<void> =>
+const listen = (server: Server, port: number, host: string): Promise<Server> =>
   new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, resolve)
+    server.listen(port, host, () => resolve(server))
   })
 
 const portOf = (server: Server): number => {

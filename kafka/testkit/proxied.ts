@@ -17,7 +17,7 @@ export interface ProxiedKafka {
 export const proxiedKafka = async (t: Test): Promise<ProxiedKafka> => {
   const proxy = await startProxy()
   t.teardown(() => proxy.close())
-  const port = await freePort(new Set())
+  const port = await freePort()
   const kafka = await startKafka({
     brokers: 1,
     folder: join(await scratch(t), 'kafka'),

@@ -12,7 +12,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openNarrows, type Narrows } from '../../server/testkit/narrows.ts'
 import { nodeArgs, runScript, ScriptError } from '../launch.ts'
-import { freePort } from '../services/process.ts'
 import { Client } from './load/client.ts'
 import { startServer, type ServerProcess } from './servers/process.ts'
 
@@ -157,16 +156,15 @@ const measure = async (node: ServerProcess, ports: Ports, slow: number): Promise
 }
 
 const round = async (slow: number, scratch: string): Promise<number> => {
-  const stompPort = await freePort(new Set())
   const node = await startServer(nodeArgs, {
     PORT: '0',
-    STOMP_PORT: String(stompPort),
+    STOMP_PORT: '0',
     ACCESS: 'open',
     DATA_DIR: await mkdtemp(join(scratch, 'data-')),
     CONNECTIONS_PER_USER: '100000',
   })
   try {
-    return await measure(node, { websocket: node.port, tcp: stompPort }, slow)
+    return await measure(node, { websocket: node.port, tcp: node.stompPort! }, slow)
   } finally {
     await node.stop()
   }

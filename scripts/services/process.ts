@@ -14,7 +14,7 @@ export const isFree = (port: number): Promise<boolean> =>
  * Ports below those that the system gives to outgoing connections. From among those, a client that keeps trying to reach
  * a service that is down would one day be given the service's own port, connect to itself and keep the service from it.
  */
-export const freePort = async (taken: Set<number>): Promise<number> => {
+export const freePort = async (taken = new Set<number>()): Promise<number> => {
   for (;;) {
     const port = randomInt(15_000, 32_000)
     if (taken.has(port)) continue

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import axe, { type AxeResults } from 'axe-core'
 import t, { type Test } from 'tap'
-import { freePort, scratch } from '../testkit/node.ts'
+import { freePort } from '../../scripts/services/process.ts'
+import { scratch } from '../testkit/node.ts'
 import { PASSWORD } from '../testkit/product.ts'
 import { befriend, DESKTOP, makeRoom, PHONE, Site, type Member, type Visitor } from './testkit/site.ts'
 

@@ -1,11 +1,12 @@
 import { access, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { launchOptions } from '../../scripts/services/chromium.ts'
 import { selfSigned } from '../testkit/certificate.ts'
-import { freePort, inMs, scratch, sign, startNode, tokenAccess } from '../testkit/node.ts'
+import { inMs, scratch, sign, startNode, tokenAccess } from '../testkit/node.ts'
 import { Probe } from '../testkit/probe.ts'
 
 t.setTimeout(120_000)
@@ -111,14 +112,13 @@ t.test('the policy keeps a page from what a mistake of ours would let in', async
 
 t.test('no other page can show it in a frame', async t => {
   const node = await startNode(t)
-  const port = await freePort()
   const server = createServer((_request, response) => {
     response.setHeader('content-type', 'text/html').end(`<iframe src="${node.url}"></iframe>`)
   })
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { page, complaints } = await watch(t)
-  await page.goto(`http://127.0.0.1:${port}/`)
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   t.ok(complaints.some(text => /frame-ancestors/.test(text)))
   t.equal(await page.frameLocator('iframe').locator('#root').count(), 0)
 })

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { freePort } from './node.ts'
 
 const MAIN = join(import.meta.dirname, '../main.ts')
 const START_MS = 120_000
@@ -12,8 +11,9 @@ const defaults = { ACCESS: 'open', LOG_TIMEOUT: '10000' }
 
 /** One node of a fleet: a process of its own. */
 export class FleetNode {
-  readonly port: number
-  readonly stompPort: number
+  port = 0
+  /** 0: it has none. */
+  stompPort = 0
   /** Its log lines so far. */
   readonly lines: string[] = []
   readonly process: ChildProcess
@@ -21,11 +21,9 @@ export class FleetNode {
   readonly ended: Promise<number | string>
   #asked = false
 
-  private constructor(env: Readonly<Record<string, string>>, port: number, stompPort: number) {
-    this.port = port
-    this.stompPort = stompPort
+  private constructor(env: Readonly<Record<string, string>>) {
     this.process = spawn(process.execPath, [MAIN], {
-      env: { ...process.env, ...defaults, ...env, PORT: String(port), STOMP_PORT: String(stompPort) },
+      env: { ...process.env, ...defaults, ...env, PORT: '0', STOMP_PORT: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [this.process.stdout!, this.process.stderr!]) {
@@ -36,16 +34,18 @@ export class FleetNode {
 
   /** Starts a node and resolves when it listens. It is killed after the test. */
   static async start(t: Test, env: Readonly<Record<string, string>>): Promise<FleetNode> {
-    const node = new FleetNode(env, await freePort(), await freePort())
+    const node = new FleetNode(env)
     void node.ended.then(code => {
       if (!node.#asked) t.fail(`a node ended by itself (${code}):\n${node.lines.slice(-20).join('\n')}`)
     })
     t.teardown(() => node.kill())
     const listening = new Promise<void>(resolve => {
-      createInterface({ input: node.process.stdout! }).on(
-        'line',
-        line => line.includes('"msg":"listening"') && resolve(),
-      )
+      createInterface({ input: node.process.stdout! }).on('line', line => {
+        if (!line.includes('"msg":"listening"')) return
+        const { port, stompPort = 0 } = JSON.parse(line) as Partial<FleetNode>
+        Object.assign(node, { port, stompPort })
+        resolve()
+      })
     })
     const late = new Promise<'late'>(resolve => setTimeout(resolve, START_MS, 'late').unref())
     const first = await Promise.race([listening, node.ended, late])

@@ -22,7 +22,7 @@ const startNode = async (t: Test, env: Readonly<Record<string, string>> = {}): P
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
   const main = join(import.meta.dirname, '../../../server/main.ts')
   const node = spawn(process.execPath, [main], {
-    env: { ...process.env, PORT: '0', STOMP_PORT: '0', HOST: '127.0.0.1', ACCESS: 'open', DATA_DIR: folder, ...env },
+    env: { ...process.env, PORT: '0', STOMP_PORT: 'off', HOST: '127.0.0.1', ACCESS: 'open', DATA_DIR: folder, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(async () => {

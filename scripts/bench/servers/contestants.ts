@@ -56,7 +56,7 @@ export interface NodeOptions {
 export const startNode = async ({ brokers, env = {}, flags = [], dies }: NodeOptions): Promise<Local> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-bench-'))
   const log = brokers ? { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1' } : { DATA_DIR: folder }
-  const all = { ...LIMITS, ...log, PORT: '0', STOMP_PORT: '0', ...env }
+  const all = { ...LIMITS, ...log, PORT: '0', STOMP_PORT: 'off', ...env }
   const { pid, port, stop } = await startServer([...flags, ...nodeArgs], all, dies)
   return {
     ...ours,

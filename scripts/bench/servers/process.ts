@@ -23,6 +23,8 @@ export const launchAt = (place: Place, args: readonly string[], env: Readonly<Re
 export interface ServerProcess {
   readonly pid: number
   readonly port: number
+  /** Of plain STOMP, where it serves that. */
+  readonly stompPort?: number | undefined
   readonly stop: () => Promise<void>
 }
 
@@ -35,11 +37,11 @@ export const startServer = async (
 ): Promise<ServerProcess> => {
   const child = launchAt('server', args, env)
   const lines: string[] = []
-  const listening = Promise.withResolvers<number>()
+  const listening = Promise.withResolvers<Pick<ServerProcess, 'port' | 'stompPort'>>()
   for (const input of [child.stdout!, child.stderr!]) {
     createInterface({ input }).on('line', line => {
       if (lines.push(line) > 20) lines.shift()
-      if (line.includes('"msg":"listening"')) listening.resolve((JSON.parse(line) as { port: number }).port)
+      if (line.includes('"msg":"listening"')) listening.resolve(JSON.parse(line) as ServerProcess)
     })
   }
   let stopping = dies
@@ -50,10 +52,10 @@ export const startServer = async (
     listening.reject(why(`ended (exit code ${code})`))
     process.stderr.write(`${why(`ended (exit code ${code})`).message}\n`)
   }, listening.reject)
-  const port = await listening.promise.finally(() => clearTimeout(timer))
+  const { port, stompPort } = await listening.promise.finally(() => clearTimeout(timer))
   const stop = async (): Promise<void> => {
     stopping = true
     await end(child, 5_000)
   }
-  return { pid: child.pid!, port, stop }
+  return { pid: child.pid!, port, stompPort, stop }
 }
