@@ -20,6 +20,19 @@ void t.test('so many tries of a name from an address, and no more, until one was
   await t.resolves(each.signIn('ann', '192.0.2.1'))
 })
 
+void t.test('what is tried as a name counts for nobody who has another one', async t => {
+  const { tries: each, waits } = tries()
+  const names = ['bob 192.0.2.7', '192.0.2.7 bob', ' bob', 'name bob', 'from 192.0.2.7 bob', 'login-from 192.0.2.7 bob']
+  for (const name of names) {
+    for (const address of ['198.51.100.1', '198.51.100.2', '198.51.100.3']) {
+      for (let i = 0; i < 3; i++) await each.signIn(name, address)
+    }
+  }
+  t.same(waits, [], 'nor is anybody slowed down')
+  for (let i = 0; i < 3; i++) await t.resolves(each.signIn('bob', '192.0.2.7'))
+  for (let i = 0; i < 2; i++) await t.resolves(each.signUp('192.0.2.7'))
+})
+
 void t.test('a name that is tried from everywhere is slowed down, never locked', async t => {
   const { tries: each, waits } = tries()
   for (let i = 0; i < 100; i++) await each.signIn('ann', `192.0.2.${i}`)

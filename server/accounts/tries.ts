@@ -54,7 +54,7 @@ export class Tries {
     const { counters, logins } = this.#options
     const { count, left } = await counters.add(from(key, address), WINDOW)
     if (count > logins) throw fail('TOO_MANY_LOGINS', undefined, { headers: { 'retry-after-ms': left.toFixed(0) } })
-    const { count: all } = await counters.add(`login ${key}`, WINDOW)
+    const { count: all } = await counters.add(`login-name ${key}`, WINDOW)
     if (all > FREE) await this.#wait(Math.min(SLOWEST, (all - FREE) * STEP))
   }
 
@@ -73,4 +73,5 @@ export class Tries {
   }
 }
 
-const from = (key: string, address: string): string => `login ${key} ${networkOf(address)}`
+/** A key may be anything that somebody wrote, spaces too: it comes last, and no other counter's begins like this one's. */
+const from = (key: string, address: string): string => `login-from ${networkOf(address)} ${key}`
