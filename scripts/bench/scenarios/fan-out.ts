@@ -153,7 +153,7 @@ const targetsOf = (results: Results, subscribers: number): Target[] => {
       // What no server can go below without a timer, beside what was asked for.
       if (has(results, 'gathered')) {
         const bare = ratioOf(figures(results, 'gathered', 'half', 'cpu'), figures(results, 'one-send', 'half', 'cpu'))
-        targets.push(atMost(`${what}, the same of the bare limit, ws gathered : one-send`, bare, 0.6))
+        targets.push(atMost(`${what}, CPU a delivery at half of one-send, ws gathered : one-send`, bare, 0.6))
       }
       const cpu = ratioOf(figures(results, 'embedded', 'half', 'cpu'), figures(results, 'one-send', 'half', 'cpu'))
       targets.push(atMost(`${what}, CPU a delivery at half of one-send, embedded : one-send`, cpu, 0.6))
