@@ -11,7 +11,7 @@ import { tell } from '../people/index.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Bounds, Offset, RoomId, RoomLog } from '../ports/room-log.ts'
 import type { Signals } from '../ports/signals.ts'
-import { eraseSome } from './erasure.ts'
+import { eraseSome, type Leave } from './erasure.ts'
 import { fold, type Folded, type Page } from './fold.ts'
 import { copiedOf } from './places.ts'
 
@@ -29,8 +29,10 @@ const RECORDS_A_PAGE = 200
 export interface ArchiveOptions {
   readonly db: Db
   readonly log: Pick<RoomLog, 'bounds' | 'read'>
-  /** By which those are told who are mentioned. */
+  /** By which those are told whom it concerns. */
   readonly signals: Signals
+  /** Done for each room of somebody whose account is gone. */
+  readonly leave: Leave
   readonly logger: Logger
   /** ms */
   readonly every?: number
@@ -55,14 +57,17 @@ export const openArchive = (options: ArchiveOptions): Archive => {
   return {
     hint: room => copier.hint(room),
     close: () => {
-      copier.closing = true
+      copier.closing.abort()
       return pace.close()
     },
   }
 }
 
+/** `more`: the log held more than that. */
+type ReadPage = Page & { readonly more: boolean }
+
 class Copier {
-  closing = false
+  readonly closing = new AbortController()
   /** Rooms whose logs may have gone on. */
   readonly #waiting = new Set<RoomId>()
   /** Those that something was in the way of: until the next look. */
@@ -75,6 +80,8 @@ class Copier {
   /** All rooms have been looked at once. */
   #been = false
   #erasing = false
+  /** Of a room that was copied in this round there was more than a page. */
+  #behind = false
   readonly #options: Required<ArchiveOptions>
   readonly #again: () => void
   readonly #trouble: Trouble
@@ -96,16 +103,25 @@ class Copier {
   }
 
   async round(): Promise<void> {
-    const { db, every, gathered } = this.#options
+    const { db, signals, leave, every, gathered } = this.#options
+    const { signal } = this.closing
     if (performance.now() - this.#lookedAt >= every) await this.#look()
+    this.#behind = false
     let busy = false
-    for (let rooms = this.#take(); rooms.length > 0 && !this.closing; rooms = this.#take()) {
+    // What is hinted at from here on is the next round's: there is always something where much is written.
+    let left = this.#waiting.size
+    for (let rooms = this.#take(left); rooms.length > 0 && !signal.aborted; rooms = this.#take(left)) {
       await this.#copy(rooms)
+      left -= rooms.length
       busy = true
     }
-    if (this.#erasing) this.#erasing = await eraseSome(db)
-    if (this.#erasing || (!this.#been && this.#waiting.size === 0)) this.#again()
-    else if (busy) await delay(gathered)
+    if (this.#erasing) {
+      const telling = await eraseSome(db, leave)
+      tell(signals, telling ?? [])
+      this.#erasing = telling !== undefined
+    }
+    if (this.#behind || this.#erasing || (!this.#been && this.#waiting.size === 0)) this.#again()
+    else if (busy) await delay(gathered, undefined, { signal }).catch(() => undefined)
   }
 
   /** Looks at the next rooms; when a node starts, at all of them, one part after the other. */
@@ -128,10 +144,16 @@ class Copier {
     this.#later.clear()
   }
 
-  #take(): RoomId[] {
+  /** There is another page of it: at once, not with those of which hints gather. */
+  #goOn(room: RoomId): void {
+    this.#behind = true
+    this.#waiting.add(room)
+  }
+
+  #take(most: number): RoomId[] {
     const rooms: RoomId[] = []
     for (const room of this.#waiting) {
-      if (rooms.length + this.#busy.size >= ROOMS_AT_ONCE) break
+      if (rooms.length >= Math.min(most, ROOMS_AT_ONCE - this.#busy.size)) break
       // When its log has answered it is hinted at.
       if (this.#busy.has(room)) continue
       this.#waiting.delete(room)
@@ -151,9 +173,10 @@ class Copier {
       if (pages.size === 0) return
       const folded = await this.#fold([...pages.values()])
       for (const { telling } of folded) tell(signals, telling)
-      for (const room of pages.keys()) {
+      for (const { room, more } of pages.values()) {
         // Another node has it, or somebody changes the room.
         if (!folded.some(({ rooms }) => rooms.has(room))) this.#later.add(room)
+        else if (more) this.#goOn(room)
       }
       if (this.#later.size === 0) this.#trouble.over()
     } catch (error) {
@@ -161,7 +184,7 @@ class Copier {
     }
   }
 
-  async #read(room: RoomId, { epoch, next: end }: Bounds, from: Offset): Promise<Page> {
+  async #read(room: RoomId, { epoch, next: end }: Bounds, from: Offset): Promise<ReadPage> {
     const { log } = this.#options
     const records = await log.read(room, from, RECORDS_A_PAGE)
     const after = await log.bounds(room)
@@ -170,8 +193,7 @@ class Copier {
     // Where nothing was found there was nothing up to what had been the end before.
     const last = records.at(-1)
     const next = last ? last.offset + 1n : end
-    if (next < after.next) this.#waiting.add(room)
-    return { room, epoch, from, next, records }
+    return { room, epoch, from, next, records, more: next < end }
   }
 
   /** All at once; where that fails for a reason of its own, one by one: one room does not stop the others. */

@@ -1,10 +1,12 @@
 import t from 'tap'
 import { sql } from 'kysely'
+import { deleteAccount } from '../accounts/index.ts'
 import type { Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
 import { roomOf } from '../rooms/testkit/people.ts'
 import { silent, testDatabases } from '../testkit/database.ts'
 import { until } from '../testkit/node.ts'
+import { forgetMessages } from './erasure.ts'
 import { archive, caughtUp, holdRoom, lives, numbered, reading, scene } from './testkit/archive.ts'
 import { say, texts } from './testkit/log.ts'
 
@@ -153,6 +155,43 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     for (const room of rooms) await caughtUp(db, log, room)
     for (const room of rooms) t.same(await texts(db, room), ['one', 'two'])
     t.same(await lives(db, without), [], 'a room in which nobody has written has no log')
+  })
+
+  await t.test('where there is always something to copy, all else has its turn', async t => {
+    const { log, ann, bob, room } = await scene(t, db)
+    const [quiet, skipped] = [await roomOf(db, ann, { members: [bob] }), await roomOf(db, ann)]
+    await log.create([quiet, skipped])
+    let refused = 0
+    const busy = reading(log, {
+      bounds: async each => {
+        if (each === room) {
+          // Before it is copied it is hinted at again.
+          await say(log, room, ann, 'and so on')
+          hint(room)
+        }
+        if (each === skipped && refused++ === 0) throw fail('LOG_UNAVAILABLE')
+        return log.bounds(each)
+      },
+    })
+    const { hint } = archive(t, { db, log: busy, every: 20 })
+    hint(room)
+    await until(() => refused > 0)
+    for (const each of [quiet, skipped]) {
+      await say(log, each, bob, 'one')
+      await caughtUp(db, log, each)
+    }
+    await deleteAccount(db, bob, [forgetMessages])
+    await until(async () => (await texts(db, quiet))[0] === '')
+    t.ok((await texts(db, room)).length > 0)
+  })
+
+  await t.test('who is behind does not wait for hints to gather, and a node that stops for nothing', async t => {
+    const { log, ann, room } = await scene(t, db)
+    await log.append(room, numbered(ann, 0, 1_000))
+    const { close } = archive(t, { db, log, gathered: 3_600_000 })
+    await caughtUp(db, log, room)
+    t.equal((await texts(db, room)).length, 1_000)
+    await close()
   })
 
   await t.test('nobody is waited for who changes the room; then it is copied', async t => {
