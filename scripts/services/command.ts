@@ -1,4 +1,4 @@
-import { ServiceError } from './kafka-install.ts'
+import { ServiceError } from './process.ts'
 
 /**
  * Runs the command that the process was started with, prints what it resolves with, and ends the process. A mistake of whoever

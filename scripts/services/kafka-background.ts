@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startKafka, type LocalKafka } from './kafka-cluster.ts'
-import { run, ServiceError } from './kafka-install.ts'
+import { run, ServiceError } from './process.ts'
 import { howToConnect, startSecureKafka } from './kafka-secure.ts'
 
 const STOP_WITHIN = 15_000

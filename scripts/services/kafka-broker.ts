@@ -5,7 +5,7 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
-import { run, ServiceError } from './kafka-install.ts'
+import { run, ServiceError } from './process.ts'
 
 const properties = join(import.meta.dirname, '../../kafka/server.properties')
 const JAVA = 'install Java 17 or newer (Debian: apt-get install -y openjdk-17-jre-headless)'

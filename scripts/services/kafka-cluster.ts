@@ -3,8 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LocalBroker } from './kafka-broker.ts'
 import type { Place } from './kafka-broker.ts'
-import { installKafka, ServiceError } from './kafka-install.ts'
-import { freePort, isFree, startWatch } from './process.ts'
+import { installKafka } from './kafka-install.ts'
+import { freePort, isFree, ServiceError, startWatch } from './process.ts'
 
 type Settings = Readonly<Record<string, string>>
 

@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBackground, stopBackground } from './kafka-background.ts'
-import { installKafka, run } from './kafka-install.ts'
+import { installKafka } from './kafka-install.ts'
+import { run } from './process.ts'
 import { startKafka } from './kafka.ts'
 
 t.setTimeout(300_000)

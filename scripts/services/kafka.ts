@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { runCommand } from './command.ts'
 import { startBackground, stopBackground } from './kafka-background.ts'
-import { installKafka, ServiceError } from './kafka-install.ts'
+import { installKafka } from './kafka-install.ts'
+import { ServiceError } from './process.ts'
 
 export { startKafka } from './kafka-cluster.ts'
 export type { KafkaOptions, LocalKafka } from './kafka-cluster.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { exclusively, run, ServiceError } from './kafka-install.ts'
+import { exclusively, run, ServiceError } from './process.ts'
 
 /** PostgreSQL's programs, and where the libraries are that this machine lacks for them. */
 export interface Programs {

@@ -8,9 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
-import { run } from './kafka-install.ts'
 import { findBackground, startBackground, startPostgres, stopBackground } from './postgres.ts'
-import { freePort } from './process.ts'
+import { freePort, run } from './process.ts'
 
 const command = join(import.meta.dirname, 'postgres.ts')
 const scratch = async (t: Test): Promise<string> => {

@@ -7,9 +7,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { runCommand } from './command.ts'
-import { ServiceError } from './kafka-install.ts'
 import { installPostgres, type Programs } from './postgres-install.ts'
-import { freePort, isFree, startWatch } from './process.ts'
+import { freePort, isFree, ServiceError, startWatch } from './process.ts'
 
 const PORT = 5432
 const NAME = 'hoofbeat'

@@ -8,8 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { run } from './kafka-install.ts'
-import { freePort } from './process.ts'
+import { freePort, run } from './process.ts'
 import { findBackground, startBackground, startRedis, stopBackground } from './redis.ts'
 
 const command = join(import.meta.dirname, 'redis.ts')

@@ -4,9 +4,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from 'redis'
-import { run, ServiceError } from './kafka-install.ts'
 import { runCommand } from './command.ts'
-import { freePort, isFree, startWatch } from './process.ts'
+import { freePort, isFree, run, ServiceError, startWatch } from './process.ts'
 
 const PORT = 6379
 const folder = join(import.meta.dirname, '../../.cache/redis')
