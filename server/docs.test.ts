@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { keys } from './config.ts'
@@ -46,43 +46,57 @@ t.test('every line of the checklist is quoted by a test', async t => {
   )
 })
 
-t.test('every error code is in the table of PROTOCOL.md, and no other', async t => {
-  t.same(all(read('server/PROTOCOL.md'), /^\| `([A-Z_]+)` \|/gm).toSorted(), Object.keys(errors).toSorted())
+t.test('every error code is in the table of PROTOCOL.md with its HTTP status, and no other', async t => {
+  const rows = read('server/PROTOCOL.md').matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)
+  t.strictSame(
+    Array.from(rows, ([, code, http]) => [code, Number(http)]).toSorted(),
+    Object.entries(errors)
+      .map(([code, { http }]) => [code, http])
+      .toSorted(),
+  )
 })
 
 t.test('every configuration key is in the table of the README, with its default, and no other', async t => {
-  const rows = Array.from(read('README.md').matchAll(/^\| `([A-Z_]+)` \|([^|]*)\|/gm), ([, key, value]) => [
-    key,
-    value!.trim(),
-  ])
-  const expected = Object.entries(keys).map(([key, spec]) => {
-    const { fallback } = spec as { fallback?: string }
-    return [key, fallback === undefined ? undefined : `\`${fallback}\``]
-  })
-  t.same(rows.map(([key]) => key).toSorted(), expected.map(([key]) => key).toSorted())
-  const documented = new Map(rows as [string, string][])
-  for (const [key, value] of expected) if (value !== undefined) t.equal(documented.get(key!), value, `${key}`)
+  const rows = read('README.md').matchAll(/^\| `([A-Z_]+)` \|([^|]*)\|/gm)
+  t.strictSame(
+    Array.from(rows, ([, key, value]) => [key, value!.trim()]).toSorted(),
+    Object.entries(keys)
+      .map(([key, { fallback }]: [string, { fallback?: string }]) => [
+        key,
+        fallback === undefined ? '' : `\`${fallback}\``,
+      ])
+      .toSorted(),
+  )
 })
 
 t.test('every target of the Makefile is in the README', async t => {
   const targets = all(read('Makefile'), /^([a-z-]+):.*##/gm)
-  const readme = read('README.md')
+  const said = new Set(all(read('README.md'), /\bmake ([a-z-]+)/g))
   t.same(
-    targets.filter(target => !readme.includes(`make ${target}`)),
+    targets.filter(target => !said.has(target)),
     [],
   )
 })
 
+/** The names that GitHub gives the headings of a document. */
+const anchors = (text: string): string[] =>
+  all(text, /^#+ (.*)$/gm).map(heading =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+
 t.test('what the documents link to is there', async t => {
-  for (const file of [
-    'README.md',
-    'server/PROTOCOL.md',
-    'server/ARCHITECTURE.md',
-    'server/database/README.md',
-    'kafka/README.md',
-  ]) {
-    for (const link of all(read(file), /\]\((?!https?:|#)([^)#]+)/g)) {
-      t.ok(readdirSync(join(root, file, '..', link, '..')).includes(link.split('/').at(-1)!), `${file}: ${link}`)
+  for (const file of globSync(['*.md', '{client,kafka,scripts,server}/**/*.md'], {
+    cwd: root,
+    exclude: ['**/node_modules'],
+  })) {
+    for (const link of all(read(file), /\]\((?!https?:)([^)]+)\)/g)) {
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? file : join(file, '..', path)
+      t.ok(existsSync(join(root, target)), `${file}: ${link}`)
+      if (anchor !== undefined) t.ok(anchors(read(target)).includes(anchor), `${file}: ${link}`)
     }
   }
 })
