@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 /**
  * 128 bits as 25 of `0-9 a-z`: letters of one case, and none that a room's name or a file's would have to escape. Equal in
@@ -16,12 +16,3 @@ export const newId = (): string => written(randomBytes(16))
 export const idsIn = (json: string): string[] => [
   ...new Set(Array.from(json.matchAll(/"([0-9a-z]{25})"/g), ([, id]) => id!)),
 ]
-
-/** The same id for the same parts, whatever their order: what two people share. `kind` keeps one use from another. */
-export const sharedId = (kind: string, ...parts: readonly string[]): string =>
-  written(
-    createHash('sha256')
-      .update(JSON.stringify([kind, ...parts.toSorted()]))
-      .digest()
-      .subarray(0, 16),
-  )

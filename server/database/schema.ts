@@ -92,6 +92,8 @@ interface Rooms {
   /** Null, with `name_key`, in direct rooms. */
   name: Nullable<string>
   name_key: Nullable<string>
+  /** Of a direct room: the ids of the two, in order. Null in any other. */
+  pair: FixedOrNull<string>
   about: Generated<string>
   /** Kept by whoever adds or removes members, with the room's row locked. */
   member_count: Generated<number>
@@ -236,7 +238,7 @@ interface Reads {
   at_offset: bigint
 }
 
-/** One of the two is given. */
+/** One of the two is given, or both. */
 interface Erasures {
   id: Numbered
   user_id: FixedOrNull<string>

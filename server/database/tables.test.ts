@@ -6,8 +6,9 @@ import { transaction } from './database.ts'
 const user = (id: string) =>
   sql`insert into users (id, name, name_key, display_name, password_hash) values (${id}, ${id}, ${id}, ${id}, 'x')`
 const room = (id: string, visibility = 'private', most = 3) => {
-  const name = visibility === 'direct' ? null : id
-  return sql`insert into rooms (id, visibility, name, name_key, max_members) values (${id}, ${visibility}, ${name}, ${name}, ${most})`
+  const [name, pair] = visibility === 'direct' ? [null, id] : [id, null]
+  return sql`insert into rooms (id, visibility, name, name_key, pair, max_members)
+    values (${id}, ${visibility}, ${name}, ${name}, ${pair}, ${most})`
 }
 const member = (room: string, user: string, role = 'member') =>
   sql`insert into members (room_id, user_id, role, name_key) values (${room}, ${user}, ${role}, ${user})`
@@ -41,6 +42,8 @@ await testDatabases(t, async (t, { db, kind }) => {
       ['rooms_members', sql`update rooms set member_count = -1 where id = 'r'`],
       ['rooms_members', room('s', 'public', 50_001)],
       ['rooms_members', room('s', 'direct', 3)],
+      ['rooms_pair', sql`update rooms set pair = 'ann bob' where id = 'r'`],
+      ['rooms_pair', sql`insert into rooms (id, visibility, max_members) values ('s', 'direct', 2)`],
       ['rooms_name', sql`update rooms set name = null, name_key = null where id = 'r'`],
       ['invitations_pending', invitation('j')],
       ['invitations_state', sql`update invitations set state = 'accepted' where id = 'i'`],

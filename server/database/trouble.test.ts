@@ -4,7 +4,7 @@ import { fail } from '../errors.ts'
 import { silent, testDatabases } from '../testkit/database.ts'
 import { until } from '../testkit/node.ts'
 import { transaction } from './database.ts'
-import { newId, sharedId } from './ids.ts'
+import { newId } from './ids.ts'
 import { Pace } from './pace.ts'
 import { openPostgres } from './postgres.ts'
 import { isAway, reason, translate } from './trouble.ts'
@@ -65,10 +65,6 @@ await t.test('ids', async t => {
   const ids = new Set(Array.from({ length: 1000 }, newId))
   t.equal(ids.size, 1000)
   t.ok([...ids].every(id => /^[0-9a-z]{25}$/.test(id)))
-  t.equal(sharedId('direct', 'a', 'b'), sharedId('direct', 'b', 'a'))
-  t.match(sharedId('direct', 'a', 'b'), /^[0-9a-z]{25}$/)
-  t.not(sharedId('direct', 'a', 'b'), sharedId('other', 'a', 'b'))
-  t.not(sharedId('direct', 'a,b', 'c'), sharedId('direct', 'a', 'b,c'))
 })
 
 await t.test('a mistake in what is done again and again is logged, and it goes on', async t => {

@@ -4,7 +4,6 @@ import type { Access, AccessChange, Identity } from '../ports/access.ts'
 import type { NewRecord, RoomId, RoomLog } from '../ports/room-log.ts'
 import { RightsInSql } from './ask-rights.ts'
 import { wrote } from './authorship.ts'
-import { directId } from './create.ts'
 import { KnownRights, type Rights } from './known-rights.ts'
 
 export interface RoomRightsOptions {
@@ -76,12 +75,12 @@ export const roomRights = ({ db, log, cached }: RoomRightsOptions): RoomRights =
     ended({ kind, user, room, other }) {
       // Sessions are not the rooms' business.
       if (kind === 'session') return
-      const what: AccessChange =
-        kind === 'block'
-          ? { room: directId(user!, other!) }
-          : { ...(user !== undefined && { user }), ...(room !== undefined && { room }) }
-      for (const question of open) if (concerns(what, question)) question.stale = true
-      known.forget(what)
+      // Of a block, which room is theirs is not known here: both sides are asked for again.
+      for (const side of other === undefined ? [user] : [user, other]) {
+        const what: AccessChange = { ...(side !== undefined && { user: side }), ...(room !== undefined && { room }) }
+        for (const question of open) if (concerns(what, question)) question.stale = true
+        known.forget(what)
+      }
     },
   }
 }

@@ -1,8 +1,7 @@
 import { at, type Tx } from '../database/database.ts'
-import { newId, sharedId } from '../database/ids.ts'
+import { newId } from '../database/ids.ts'
 import { fail } from '../errors.ts'
 import { readPair, type Telling } from '../people/index.ts'
-import type { RoomId } from '../ports/room-log.ts'
 import { inviteTo, type Sent } from './invitations.ts'
 import { addMember, holdUser, placeNews } from './membership.ts'
 import { aboutOf, nameOf } from './names.ts'
@@ -65,13 +64,10 @@ export const createRoom = async (
   return { room: { ...room, member_count: 1 }, ...sent, telling: [...own, ...sent.telling] }
 }
 
-/** The room of two people: both find the same one, whoever asks first. */
-export const directId = (one: string, other: string): RoomId => sharedId('direct', one, other)
-
 /**
- * The direct room of `actor` and `other`, made where there is none yet; then both are to be told. Rejects with BAD_REQUEST for
- * oneself, NO_SUCH_USER, FORBIDDEN where one has blocked the other, and QUOTA_REACHED where `actor` has opened one with too
- * many strangers.
+ * The direct room of `actor` and `other`, the same for both, made where there is none; then both are to be told. Rejects with
+ * BAD_REQUEST for oneself, NO_SUCH_USER, FORBIDDEN where one has blocked the other, and QUOTA_REACHED where `actor` has opened
+ * one with too many strangers.
  */
 export const openDirect = async (
   tx: Tx,
@@ -80,8 +76,8 @@ export const openDirect = async (
   { spend, now }: Pick<CreateOptions, 'spend' | 'now'>,
 ): Promise<{ readonly room: Room; readonly made: boolean; readonly telling: readonly Telling[] }> => {
   if (actor === other) throw fail('BAD_REQUEST', 'a direct room is of two people')
-  const id = directId(actor, other)
-  const find = () => tx.selectFrom('rooms').selectAll().where('id', '=', id).executeTakeFirst()
+  const pair = [actor, other].toSorted().join(' ')
+  const find = () => tx.selectFrom('rooms').selectAll().where('pair', '=', pair).executeTakeFirst()
   const known = await find()
   if (known) return { room: known, made: false, telling: [] }
   const names = { [actor]: await holdUser(tx, actor), [other]: await holdUser(tx, other) }
@@ -90,8 +86,9 @@ export const openDirect = async (
   const room = await tx
     .insertInto('rooms')
     .values({
-      id,
+      id: newId(),
       visibility: 'direct',
+      pair,
       member_count: 2,
       max_members: 2,
       created_by: actor,
@@ -103,8 +100,8 @@ export const openDirect = async (
     .executeTakeFirst()
   // The other one was faster, or another device.
   if (!room) return { room: (await find())!, made: false, telling: [] }
-  const members = Object.entries(names).map(([user_id, name_key]) => ({ room_id: id, user_id, name_key }))
+  const members = Object.entries(names).map(([user_id, name_key]) => ({ room_id: room.id, user_id, name_key }))
   await tx.insertInto('members').values(members).execute()
   if (standing !== 'friends') await spend(actor, 'strangers')
-  return { room, made: true, telling: [actor, other].map(user => placeNews(user, id, 'member')) }
+  return { room, made: true, telling: [actor, other].map(user => placeNews(user, room.id, 'member')) }
 }

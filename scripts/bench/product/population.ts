@@ -65,8 +65,8 @@ const statements: readonly string[] = [
     select ${room('r')}, case when r = 1 or r % 3 = 0 then 'public' else 'private' end, 'Room ' || r, 'room ' || r,
       50000, ${user('1')}, now() - interval '20 days', now() - r * interval '1 minute'
     from ${numbers(1, ROOMS - DIRECT, 'r')}`,
-  `insert into rooms (id, visibility, max_members, member_count, created_by, created_at, last_message_at)
-    select ${room('r')}, 'direct', 2, 2, ${user('r')}, now() - interval '20 days', now() - r * interval '1 minute'
+  `insert into rooms (id, visibility, pair, max_members, member_count, created_by, created_at, last_message_at)
+    select ${room('r')}, 'direct', ${user('r')} || ' ' || ${user('r + 1')}, 2, 2, ${user('r')}, now() - interval '20 days', now() - r * interval '1 minute'
     from ${numbers(ROOMS - DIRECT + 1, ROOMS, 'r')}`,
   `insert into members (room_id, user_id, role, name_key)
     select ${room('1')}, ${user('i')}, case when i = 1 then 'owner' else 'member' end, ${name('i')}

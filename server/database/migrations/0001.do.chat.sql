@@ -108,6 +108,8 @@ create table rooms (
   -- Direct rooms have no name: each of the two sees the other's.
   name text,
   name_key text collate "C",
+  -- Of a direct room: whose it is, so that there is one for each two people.
+  pair text collate "C" unique,
   about text not null default '',
   -- Of all members; kept by whoever adds or removes one, with this row locked.
   member_count integer not null default 0,
@@ -118,6 +120,7 @@ create table rooms (
   last_message_at timestamptz(3) not null default now(),
   constraint rooms_visibility check (visibility in ('public', 'private', 'direct')),
   constraint rooms_name check (num_nonnulls(name, name_key) = case when visibility = 'direct' then 0 else 2 end),
+  constraint rooms_pair check ((pair is not null) = (visibility = 'direct')),
   constraint rooms_members check (
     member_count between 0 and max_members and max_members between 1 and 50000
     and (visibility <> 'direct' or max_members = 2)
