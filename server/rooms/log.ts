@@ -1,10 +1,10 @@
-import { transaction, type Db } from '../database/database.ts'
+import type { Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
-import type { RoomLog } from '../ports/room-log.ts'
+import type { RoomId, RoomLog } from '../ports/room-log.ts'
 
 /**
  * The log as the bridge is to use it: what it makes when somebody first reads or writes in a room, it makes for rooms that
- * there are, and not for one that is being deleted. The room's row is locked meanwhile, so that its removal comes after.
+ * there are, and not for one that is being deleted. Nothing of the database is held meanwhile, however long the log takes.
  */
 export const logOfRooms = (db: Db, log: RoomLog): RoomLog => ({
   append: (room, records) => log.append(room, records),
@@ -12,18 +12,24 @@ export const logOfRooms = (db: Db, log: RoomLog): RoomLog => ({
   read: (room, from, limit) => log.read(room, from, limit),
   bounds: room => log.bounds(room),
   remove: (room, before) => log.remove(room, before),
-  create: rooms =>
-    transaction(db, async tx => {
-      const there = await tx
-        .selectFrom('rooms')
-        .select('id')
-        .where('id', 'in', [...rooms])
-        .orderBy('id')
-        .forKeyShare()
-        .execute()
-      const known = new Set(there.map(({ id }) => id))
-      const missing = rooms.find(room => !known.has(room))
-      if (missing !== undefined) throw fail('NO_SUCH_ROOM', missing)
-      await log.create(rooms)
-    }),
+  create: async rooms => {
+    const [unknown] = await missing(db, rooms)
+    if (unknown !== undefined) throw fail('NO_SUCH_ROOM', unknown)
+    await log.create(rooms)
+    // One that was deleted meanwhile may have had its log removed before there was one. Ids do not come back.
+    const gone = await missing(db, rooms)
+    for (const room of gone) await log.remove(room)
+    if (gone[0] !== undefined) throw fail('NO_SUCH_ROOM', gone[0])
+  },
 })
+
+/** Those of `rooms` that there are not. */
+const missing = async (db: Db, rooms: readonly RoomId[]): Promise<RoomId[]> => {
+  const there = await db
+    .selectFrom('rooms')
+    .select('id')
+    .where('id', 'in', [...rooms])
+    .execute()
+  const known = new Set(there.map(({ id }) => id))
+  return rooms.filter(room => !known.has(room))
+}
