@@ -218,10 +218,79 @@ await testDatabases(t, async (t, { db, another }) => {
     t.ok(await rowOf(ann.session))
     for (let i = 0; i < 3; i++) watch.ended([`s${i}`, `s${i}`])
     t.throws(() => watch.here('s0'), { code: 'SESSION_ENDED' })
+    t.throws(() => watch.opened('s0'), { code: 'SESSION_ENDED' }, 'nobody would end that connection')
     clock.now += 16 * 60_000
     watch.ended(['s9'])
     t.doesNotThrow(() => watch.here('s0'), 'no token of it holds any more')
     t.equal(told.filter(({ session }) => session === 's0').length, 1, 'told once')
+  })
+
+  await t.test('after an outage the connections of other nodes have the time to say that they are there', async t => {
+    const node = await openTestAccounts(t, db)
+    const ann = await node.newcomer()
+    const clock = { now: Date.now() }
+    let away = false
+    let refused = 0
+    const watch = new Watch({
+      db: db.withPlugin({
+        transformQuery: ({ node: query }) => {
+          if (!away) return query
+          refused++
+          throw fail('DATABASE_UNAVAILABLE')
+        },
+        transformResult: async ({ result }) => result,
+      }),
+      signals: memorySignals().port,
+      logger: silent,
+      now: () => clock.now,
+      listener: () => undefined,
+      beat: 5,
+    })
+    t.teardown(() => watch.close())
+    await watch.begun
+    /** Resolves when a beat has ended that began no earlier than now: one is seen in what it writes, its end in the next one. */
+    const beaten = async (): Promise<void> => {
+      for (let i = 0; i < 2; i++) {
+        const last_seen_at = at(0)
+        await db.updateTable('sessions').set({ last_seen_at }).where('id', '=', ann.session).execute()
+        await until(async () => {
+          watch.here(ann.session)
+          const row = db.selectFrom('sessions').select('last_seen_at').where('id', '=', ann.session)
+          return (await row.executeTakeFirstOrThrow()).last_seen_at === clock.now
+        })
+      }
+    }
+    const connect = async (): Promise<string> => {
+      const { session } = await node.port.authenticate({ login: ann.name, passcode: PASSWORD })
+      const expires_at = at(clock.now + CONNECTION_KEPT)
+      await db.updateTable('sessions').set({ expires_at }).where('id', '=', session!).execute()
+      return session!
+    }
+    const isThere = async (id: string): Promise<boolean> =>
+      (await db.selectFrom('sessions').select('id').where('id', '=', id).execute()).length > 0
+    await beaten()
+    const other = await connect()
+    away = true
+    await until(() => refused > 3)
+    clock.now += CONNECTION_KEPT - 1
+    away = false
+    await beaten()
+    clock.now += CONNECTION_KEPT - 1
+    await beaten()
+    t.ok(await isThere(other), 'the database was away')
+    clock.now += 1
+    await beaten()
+    t.notOk(await isThere(other), 'its node had the time')
+
+    const another = await connect()
+    clock.now += CONNECTION_KEPT + 1
+    await beaten()
+    t.ok(await isThere(another), 'all slept')
+    clock.now += CONNECTION_KEPT - 1
+    await beaten()
+    clock.now += 1
+    await beaten()
+    t.notOk(await isThere(another))
   })
 })
 

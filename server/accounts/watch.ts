@@ -53,6 +53,9 @@ export class Watch {
   #seen = new Set<string>()
   /** Sessions of connections that are open on this node. */
   readonly #open = new Set<string>()
+  /** The last beat, and since when there has been one in time again and again, epoch ms. */
+  #beatAt = -Infinity
+  #beatSince = Infinity
   readonly #leaving = new Set<Promise<unknown>>()
 
   constructor(options: WatchOptions) {
@@ -81,8 +84,9 @@ export class Watch {
     this.#seen.add(session)
   }
 
-  /** A connection has begun a session of its own. */
+  /** A connection has begun a session of its own. Throws SESSION_ENDED where that has ended before. */
   opened(session: string): void {
+    if (this.#ended.has(session)) throw fail('SESSION_ENDED')
     this.#open.add(session)
   }
 
@@ -144,6 +148,9 @@ export class Watch {
   async #beat(): Promise<void> {
     const { db, now } = this.#options
     const time = now()
+    if (time - this.#beatAt >= CONNECTION_KEPT) this.#beatSince = time
+    // Where it fails it was none.
+    this.#beatAt = -Infinity
     const seen = [...this.#seen]
     const open = [...this.#open]
     this.#seen = new Set()
@@ -165,6 +172,13 @@ export class Watch {
       // Ended while the database was away.
       for (const session of open) if (!there.has(session) && this.#open.has(session)) this.#end(session)
     }
-    await db.deleteFrom('sessions').where('expires_at', '<', at(time)).execute()
+    // As long as other nodes may not have come to it yet, after an outage, their connections have only run out.
+    const early = time - this.#beatSince < CONNECTION_KEPT
+    await db
+      .deleteFrom('sessions')
+      .where('expires_at', '<', at(time))
+      .$if(early, query => query.where('kind', '=', 'device'))
+      .execute()
+    this.#beatAt = time
   }
 }
