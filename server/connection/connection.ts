@@ -155,9 +155,13 @@ export class Connection implements FrameConnection {
   /** Whether no frame may be taken now: that is the backpressure, from the log to the client's socket. */
   #held(): boolean {
     if (this.#state === closing) return false
-    const { config, intake } = this.around
-    if (intake.full) intake.whenRoom(this.#advance)
     if (this.#authenticating || this.#draining) return true
+    const { config, intake, logins } = this.around
+    if (this.#state === connecting && logins.full) {
+      logins.whenRoom(this.#advance)
+      return true
+    }
+    if (intake.full) intake.whenRoom(this.#advance)
     if (this.#underWay.count >= config.UNSETTLED_APPENDS || intake.full || this.#isDeaf()) return true
     return this.#rate !== undefined && this.#throttle.holds(this.#rate)
   }
@@ -361,6 +365,7 @@ export class Connection implements FrameConnection {
     this.#leave()
     this.#throttle.clear()
     this.around.intake.forget(this.#advance)
+    this.around.logins.forget(this.#advance)
   }
 
   #leave(): void {

@@ -14,6 +14,7 @@ import type { Attendance } from '../ports/presence.ts'
 import type { RoomLog } from '../ports/room-log.ts'
 import type { Signals, UserEvent } from '../ports/signals.ts'
 import { timedAppend } from './append.ts'
+import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import { Intake } from './intake.ts'
 import { Quotas } from './quotas.ts'
@@ -26,6 +27,7 @@ export interface NodeParts extends Surroundings {
   readonly quotas: Quotas
   readonly intake: Intake
   readonly turn: Turn
+  readonly logins: Arrivals
   /** Absent where nobody asks who is there. */
   readonly attendance?: Attendance | undefined
   /** CONNECTED's `server` header. */
@@ -57,6 +59,8 @@ const DRAIN_MS_PER_CONNECTION = 2
 /** The bridge of one process: takes transports, runs a STOMP connection on each, and drains. */
 export class Node {
   readonly #parts: NodeParts
+  /** The handshakes of its transports. */
+  readonly handshakes = new Arrivals()
   /** Those whose transport is still there, refused ones too. */
   readonly #connections = new Set<Connection>()
   /** Those that the quotas count. */
@@ -94,6 +98,7 @@ export class Node {
       quotas: new Quotas(config, meter),
       intake: new Intake(config.LOG_QUEUE_BYTES),
       turn: new Turn(),
+      logins: new Arrivals(),
       append: timedAppend({ log, meter, rooms }),
       server: `hoofbeat/${version}`,
     }

@@ -56,7 +56,8 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
         reply.code(400).send({ code: 'MISSING_HEADER', message: 'a handshake needs Host' })
       } else if (origin !== undefined && !options.mayConnect(origin, host)) {
         reply.code(403).send({ code: 'FORBIDDEN', message: 'this origin may not connect: see ORIGINS' })
-      } else done()
+      } else if (options.node.handshakes.full) options.node.handshakes.whenRoom(done)
+      else done()
     },
     handler: async (_request, reply) => reply.code(426).header('upgrade', 'websocket').send(),
     wsHandler: (ws, request) => {
