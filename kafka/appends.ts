@@ -32,10 +32,8 @@ export class Appends {
   /** Of each sender to a room, when the last of its calls that wait has had its turn. */
   readonly #lanes = new Map<string, Promise<void>>()
   #bytes = 0
-  #calls = 0
   #turns = 0
   #closing = false
-  #idle: (() => void) | undefined
 
   constructor(producer: Producer, keys: Keys, options: AppendsOptions) {
     this.#producer = producer
@@ -52,21 +50,18 @@ export class Appends {
     const bytes = sizeOf(call.packed)
     if (this.#bytes + bytes > this.#options.queueBytes) throw fail('LOG_UNAVAILABLE', 'too much is waiting for it')
     this.#bytes += bytes
-    this.#calls++
     try {
       return await this.#inTurn(call)
     } finally {
       this.#bytes -= bytes
-      if (--this.#calls === 0) this.#idle?.()
     }
   }
 
-  /** Refuses what comes, and resolves when all that was there has its outcome. */
-  async close(): Promise<void> {
+  /** Refuses what comes, and rejects what has no outcome yet. */
+  close(): void {
     this.#closing = true
     this.#keys.close()
-    if (this.#calls > 0) await new Promise<void>(resolve => (this.#idle = resolve))
-    await this.#producer.close()
+    this.#producer.close()
   }
 
   async #inTurn(call: Call): Promise<Position[]> {

@@ -208,9 +208,9 @@ export class Cluster {
   }
 
   /** Ends all waiting and all requests. */
-  async close(): Promise<void> {
+  close(): void {
     this.#closing.abort()
-    await Promise.all(Array.from(this.#links.values(), link => link.close()))
+    for (const link of this.#links.values()) link.close()
   }
 
   #linkTo(address: Address, purpose: Purpose): Link {

@@ -300,7 +300,7 @@ void t.test('closing while a key is in doubt', async t => {
   const refused = t.rejects(send(log, room, 'one', 'k'), { code: 'LOG_UNAVAILABLE' })
   await claimed
   const pending = t.rejects(send(other.log, room, 'two', 'k'), { code: 'LOG_UNAVAILABLE' })
-  const behind = append(other.log, room, 'behind')
+  const behind = t.rejects(append(other.log, room, 'behind'), { code: 'LOG_UNAVAILABLE' })
   await other.close()
   await pending
   await behind

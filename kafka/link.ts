@@ -49,11 +49,14 @@ export class Link {
     }
   }
 
-  /** Requests that are out reject. */
-  async close(): Promise<void> {
+  /** Requests that are out reject. A broker that hangs is not waited for: the connection is gone when it is. */
+  close(): void {
     this.#closed = true
-    const connection = this.#connection ?? (await this.#opening?.catch(() => undefined))
-    await connection?.close()
+    void this.#connection?.close()
+    this.#opening?.then(
+      connection => connection.close(),
+      () => undefined,
+    )
   }
 
   async #open(): Promise<Connection> {

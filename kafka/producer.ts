@@ -55,7 +55,6 @@ export class Producer {
   #producerId: bigint | undefined
   #identifying: Promise<void> | undefined
   #closing = false
-  #idle: (() => void) | undefined
 
   constructor(cluster: Cluster, places: Places, reader: Reader, options: ProducerOptions) {
     this.#cluster = cluster
@@ -69,25 +68,21 @@ export class Producer {
     if (this.#closing) throw fail('LOG_UNAVAILABLE', 'this node is closing')
     const queue = this.#queueOf(room)
     const bytes = sizeOf(records)
-    try {
-      return await new Promise((resolve, reject) => {
-        const deadline = performance.now() + this.#options.logTimeout
-        const append: Append = { queue, records, bytes, deadline, resolve, reject }
-        this.#open.add(append)
-        queue.add(append)
-        this.#timer ??= setTimeout(() => this.#expire(), this.#options.logTimeout)
-        this.#wake(queue)
-      })
-    } finally {
-      if (this.#open.size === 0) this.#idle?.()
-    }
+    return new Promise((resolve, reject) => {
+      const deadline = performance.now() + this.#options.logTimeout
+      const append: Append = { queue, records, bytes, deadline, resolve, reject }
+      this.#open.add(append)
+      queue.add(append)
+      this.#timer ??= setTimeout(() => this.#expire(), this.#options.logTimeout)
+      this.#wake(queue)
+    })
   }
 
-  /** Refuses what comes, and resolves when all that was there has its outcome: within the log's timeout. */
-  async close(): Promise<void> {
+  /** Refuses what comes, and rejects what has no outcome yet: whoever closes has waited for as long as there was time. */
+  close(): void {
     this.#closing = true
-    if (this.#open.size > 0) await new Promise<void>(resolve => (this.#idle = resolve))
     clearTimeout(this.#timer)
+    for (const append of this.#open) this.#giveUp(append)
   }
 
   #queueOf(room: RoomId): RoomQueue {
@@ -99,7 +94,7 @@ export class Producer {
     return queue
   }
 
-  /** Rejects what has waited long enough. Its outcome is unknown from now on, also to us. */
+  /** Rejects what has waited long enough. */
   #expire(): void {
     this.#timer = undefined
     const now = performance.now()
@@ -108,10 +103,15 @@ export class Producer {
         this.#timer = setTimeout(() => this.#expire(), append.deadline - now)
         return
       }
-      this.#open.delete(append)
-      append.queue.drop(append)
-      append.reject(fail('LOG_UNAVAILABLE'))
+      this.#giveUp(append)
     }
+  }
+
+  /** Its outcome is unknown from now on, also to us. */
+  #giveUp(append: Append): void {
+    this.#open.delete(append)
+    append.queue.drop(append)
+    append.reject(fail('LOG_UNAVAILABLE'))
   }
 
   /** Sees to it that what waits in the queue is sent. */

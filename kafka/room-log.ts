@@ -67,7 +67,7 @@ class KafkaRoomLog implements RoomLog {
   readonly #tails: Tails
   readonly #creation: Creation
   readonly #options: KafkaLogOptions
-  #closing: Promise<void> | undefined
+  #closing = false
 
   constructor(options: KafkaLogOptions) {
     const { logger, logTimeout } = options
@@ -146,15 +146,11 @@ class KafkaRoomLog implements RoomLog {
     if (size < replication) logger.warn({ brokers: size, replication }, 'fewer brokers than a room has copies')
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async #close(): Promise<void> {
-    await this.#appends.close()
+  close(): void {
+    this.#closing = true
+    this.#appends.close()
     this.#tails.close()
-    await this.#cluster.close()
+    this.#cluster.close()
   }
 
   #require(): void {
@@ -184,5 +180,5 @@ export const openKafkaLog = async (options: KafkaLogOptions): Promise<Driver<Roo
   const log = new KafkaRoomLog(options)
   // The cluster may be away, and says so itself.
   void log.greet().catch(() => undefined)
-  return { port: log, check: timeout => log.check(timeout), close: () => log.close() }
+  return { port: log, check: timeout => log.check(timeout), close: async () => log.close() }
 }

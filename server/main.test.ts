@@ -13,6 +13,7 @@ import { start } from './main.ts'
 import { silent, testDatabase } from './testkit/database.ts'
 import { figure, figures, scratch, startNode, tokenAccess } from './testkit/node.ts'
 import { Probe, transports } from './testkit/probe.ts'
+import { makeRoom, person, productEnv } from './testkit/product.ts'
 import { pino } from 'pino'
 
 t.setTimeout(120_000)
@@ -119,6 +120,22 @@ t.test('SIGINT drains too; a signal that follows on its heels is the same one', 
   t.equal(await node.exit, 0)
   t.ok(node.out().includes('"stopped"'))
 })
+
+t.test(
+  '[S-64] what was decided, and a log that is away does not say, does not keep it for longer than DRAIN_SECONDS',
+  async t => {
+    const { env, close } = await testDatabase(t, 'embedded')
+    await close()
+    const away = { KAFKA_BROKERS: `127.0.0.1:${await freePort()}`, LOG_TIMEOUT: '600000', DRAIN_SECONDS: '1' }
+    const node = await running(t, { ...productEnv, ...env, ...away })
+    const ann = await person(node, 'ann')
+    const room = await makeRoom(node, ann, 'public')
+    await ann.does(node, 'PATCH', `/rooms/${room}`, { name: 'renamed' })
+    node.process.kill('SIGTERM')
+    t.equal(await node.exit, 0)
+    t.match(node.out(), /what was decided in SQL is not in the log yet.*"stopped"/s)
+  },
+)
 
 t.test('a second signal ends it at once', async t => {
   // Nobody answers there, so a SEND is under way for as long as it may take, and a drain waits for it.

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Server as TlsServer } from 'node:tls'
 import { destination, pino, type Logger } from 'pino'
 import packageJson from '../package.json' with { type: 'json' }
@@ -20,12 +21,11 @@ import type { Driver } from './ports/driver.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
+import { longestFrame } from './stomp/parser.ts'
 import { isLoopback, originCheck } from './transport/origin.ts'
 import { tcpServer } from './transport/tcp.ts'
 import { webSocketRoutes } from './transport/websocket.ts'
 
-/** Framing, command line and line ends of a frame, beside its headers and body. */
-const FRAME_SLACK = 1024
 /** How long a start waits for Redis before it goes on without, ms. */
 const REDIS_FIRST = 1_000
 
@@ -58,10 +58,13 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     },
   )
   const app = buildHttp({ config, logger, tls })
-  const closeDrivers = async (): Promise<void> => {
-    await access.close()
-    await signals.close()
+  /** What was decided in SQL may still be on its way into the log: it has `within` ms to get there. */
+  const closeDrivers = async (within: number): Promise<void> => {
+    const closed = access.close()
+    await Promise.race([closed, delay(within, undefined, { ref: false })])
     await log.close()
+    await closed
+    await signals.close()
   }
   try {
     if (config.ROOM_NAMES) await log.port.create(config.ROOM_NAMES)
@@ -76,7 +79,8 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
       log: (timeout: number) => log.check(timeout),
       [access.part]: (timeout: number) => access.check(timeout),
     }
-    const maxPayload = config.BODY_BYTES + config.HEADERS * config.HEADER_BYTES + FRAME_SLACK
+    const { BODY_BYTES: bodyBytes, HEADERS: headers, HEADER_BYTES: headerBytes } = config
+    const maxPayload = longestFrame({ bodyBytes, headers, headerBytes })
     const { meter } = metrics
     app.server.on('clientError', () => meter.add('refused', 1, 'http'))
     if (bridges) await app.register(webSocketRoutes, { node, meter, maxPayload, mayConnect })
@@ -100,6 +104,7 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
       stompPort: stomp && portOf(stomp),
       url: `${tls ? 'https' : 'http'}://${urlHost(config.HOST)}:${port}/`,
       stop: async () => {
+        const deadline = performance.now() + config.DRAIN_SECONDS * 1000
         unfollow()
         stomp?.close()
         app.server.close()
@@ -107,12 +112,12 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
         // Requests that are not finished now never will be.
         app.server.closeAllConnections()
         await app.close()
-        await closeDrivers()
+        await closeDrivers(Math.max(0, deadline - performance.now()))
       },
     }
   } catch (error) {
     await app.close()
-    await closeDrivers()
+    await closeDrivers(config.DRAIN_SECONDS * 1000)
     throw error
   }
 }

@@ -21,7 +21,7 @@ export const connected = async <T>(
   try {
     return await work(cluster, await new Places(cluster, silent).of(room))
   } finally {
-    await cluster.close()
+    cluster.close()
   }
 }
 
@@ -52,7 +52,7 @@ export const linked = async <T>(port: number, work: (link: Link) => Promise<T>):
   try {
     return await work(link)
   } finally {
-    await link.close()
+    link.close()
   }
 }
 

@@ -67,3 +67,16 @@ t.test('[S-31] the broker away for longer than LOG_TIMEOUT: LOG_UNAVAILABLE', as
   await again.request('SEND', { destination }, 'after')
   t.ok((await again.bodiesUntil('after')).includes('before'))
 })
+
+t.test('[S-64] the broker away with a SEND under way: the node ends after DRAIN_SECONDS, not LOG_TIMEOUT', async t => {
+  const [node] = await startFleet(t, 1, kafka.brokers, { LOG_TIMEOUT: '600000', DRAIN_SECONDS: '1' })
+  const destination = `/topic/${freshRoom('ending')}`
+  const probe = await Probe.connect(t, 'tcp', node!)
+  await probe.request('SEND', { destination }, 'before')
+  await kafka.nodes[0]!.kill()
+  probe.send('SEND', { destination, receipt: 'r1' }, 'meanwhile')
+  // Its RECEIPT says that the frame before it was taken.
+  await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/session' })
+  t.equal(await node!.stop(), 0)
+  t.ok(node!.lines.some(line => line.includes('"stopped"')))
+})
