@@ -73,7 +73,6 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       logger,
     })
     opened.push(people)
-    // Rooms first: whom an invitation is taken back from is told as long as they are notified of it.
     const forget = [forgetInRooms, people.forget, forgetMessages, forgetCreations]
     const onChange = (change: Change): void => rights.ended(change)
     const accounts = await openAccounts({

@@ -170,7 +170,8 @@ void t.test('an account that is deleted ends all that is theirs on three nodes, 
   for (const probe of theirs) t.match((await probe.error()).headers, { code: 'SESSION_ENDED' })
   await bobs[1]!.request('SEND', to(room), 'after')
   await hear(t, bobs, 'after')
-  t.match(await bob.does(one, 'GET', `/rooms/${room}`), { role: 'owner', memberCount: 1 })
+  await until(async () => (await bob.does(one, 'GET', `/rooms/${room}`))['role'] === 'owner')
+  t.match(await bob.does(one, 'GET', `/rooms/${room}`), { memberCount: 1 })
   const signIn = { name: cat.name, password: PASSWORD, keep: 'body' }
   t.match(await call(two, 'POST', '/api/session', { body: signIn }), { status: 401, body: { code: 'BAD_CREDENTIALS' } })
 })

@@ -1,12 +1,19 @@
 import { sql } from 'kysely'
 import { transaction, type Db, type Tx } from '../database/database.ts'
+import type { Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 
 /** How many rows one transaction erases: nobody waits for it long. */
 const ERASED_AT_ONCE = 500
 
-/** What is done, in the same transaction, when an account is deleted: what it wrote goes afterwards, bit by bit. */
+/**
+ * What is done, in the same transaction, when an account is deleted: it leaves its rooms afterwards, one by one, and what it
+ * wrote goes bit by bit.
+ */
 export const forgetMessages = async (tx: Tx, user: string): Promise<void> => {
+  await sql`
+    insert into erasures (user_id, room_id) select user_id, room_id from members where user_id = ${user} order by room_id
+    `.execute(tx)
   await tx.insertInto('erasures').values({ user_id: user }).execute()
 }
 
@@ -15,22 +22,29 @@ export const eraseRoom = async (tx: Tx, room: RoomId): Promise<void> => {
   await tx.insertInto('erasures').values({ room_id: room }).execute()
 }
 
-/** Erases some of what has yet to go; one node at a time. Resolves with whether there may be more. */
-export const eraseSome = (db: Db, most = ERASED_AT_ONCE): Promise<boolean> =>
+/** Takes somebody whose account is gone out of a room. Resolves with whom to tell. */
+export type Leave = (tx: Tx, room: RoomId, user: string) => Promise<readonly Telling[]>
+
+/** Erases some of what has yet to go; one node at a time. Resolves with whom to tell; undefined: nothing is left to do. */
+export const eraseSome = (db: Db, leave: Leave, most = ERASED_AT_ONCE): Promise<readonly Telling[] | undefined> =>
   transaction(db, async tx => {
     const erasure = await tx
       .selectFrom('erasures')
       .selectAll()
+      // Rooms are left first: they may have lost their owner.
+      .orderBy(sql`num_nonnulls(user_id, room_id)`, 'desc')
       .orderBy('id')
       .limit(1)
       .forUpdate()
       .skipLocked()
       .executeTakeFirst()
-    if (!erasure) return false
+    if (!erasure) return undefined
     const { id, user_id: user, room_id: room } = erasure
-    const more = user === null ? await eraseOfRoom(tx, room!, most) : await eraseOfUser(tx, user, most)
+    const leaving = user !== null && room !== null
+    const telling = leaving ? await leave(tx, room, user) : []
+    const more = !leaving && (user === null ? await eraseOfRoom(tx, room!, most) : await eraseOfUser(tx, user, most))
     if (!more) await tx.deleteFrom('erasures').where('id', '=', id).execute()
-    return true
+    return telling
   })
 
 // Rows are named by where they lie in their table, in one part of it: so nothing is read but them. Whether there may be more:

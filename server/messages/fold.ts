@@ -34,7 +34,6 @@ export interface Folded {
  */
 export const fold = (db: Db, pages: readonly Page[]): Promise<Folded> =>
   transaction(db, async tx => {
-    // People first: whoever deletes an account holds that while waiting for its rooms.
     const users = await holdSenders(tx, pages)
     await registerEpochs(tx, pages)
     const generations = await hold(tx, pages)

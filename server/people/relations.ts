@@ -6,9 +6,10 @@ import { notify, unreadNews, withdraw } from './notifications.ts'
 import { after, mirror, shown, type Act, type Pair, type Standing } from './pair.ts'
 import type { Telling } from './telling.ts'
 
-/** How many friends somebody has, and how many people they have asked that have not answered yet, at most. */
+/** How many friends somebody has, how many people they have asked that have not answered yet, and whom they block, at most. */
 export const FRIENDS_MAX = 1_000
 export const REQUESTS_MAX = 100
+export const BLOCKS_MAX = 1_000
 
 export interface Done {
   /** What there is now, as who did it sees it. */
@@ -39,28 +40,20 @@ export const relate = async (tx: Tx, me: string, them: string, act: Act): Promis
   return { standing: shown(now), telling, met: now.standing === 'friends' && before.standing !== 'friends' }
 }
 
-/** One pair at a time; and of one person one act at a time, so that what they may have is counted right. */
+/** One act of each of the two at a time, so that what they may have is counted right. Meanwhile no account of theirs ends. */
 const holdBoth = async (tx: Tx, me: string, them: string, act: Act): Promise<void> => {
-  // Not in the way of whoever only refers to the row.
-  const holder = await tx
+  for (const user of [me, them].toSorted()) {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`relations of ${user}`}, 0))`.execute(tx)
+  }
+  const there = await tx
     .selectFrom('users')
     .select('id')
-    .where('id', '=', me)
-    .where('deleted_at', 'is', null)
-    .forNoKeyUpdate()
-    .executeTakeFirst()
-  if (!holder) throw fail('SESSION_ENDED')
-  const pair = JSON.stringify(['pair', ...[me, them].toSorted()])
-  await sql`select pg_advisory_xact_lock(hashtextextended(${pair}, 0))`.execute(tx)
-  if (act !== 'request' && act !== 'block') return
-  const other = await tx
-    .selectFrom('users')
-    .select('id')
-    .where('id', '=', them)
+    .where('id', 'in', [me, them])
     .where('deleted_at', 'is', null)
     .forKeyShare()
-    .executeTakeFirst()
-  if (!other) throw fail('NO_SUCH_USER')
+    .execute()
+  if (!there.some(({ id }) => id === me)) throw fail('SESSION_ENDED')
+  if ((act === 'request' || act === 'block') && there.length < 2) throw fail('NO_SUCH_USER')
 }
 
 /** The ids in the order in which a friendship is kept. */
@@ -126,6 +119,9 @@ const writeBlock = async (tx: Tx, me: string, them: string, blocking: boolean): 
 }
 
 const checkLimits = async (tx: Tx, me: string, them: string, before: Pair, now: Pair): Promise<void> => {
+  if (now.blocking && !before.blocking && (await blockedBy(tx, me)) > BLOCKS_MAX) {
+    throw fail('QUOTA_REACHED', `${BLOCKS_MAX} whom you block`)
+  }
   if (now.standing === before.standing) return
   if (now.standing === 'requested' && (await countOf(tx, me, 'requested')) > REQUESTS_MAX) {
     throw fail('QUOTA_REACHED', `${REQUESTS_MAX} who have not answered yet`)
@@ -144,6 +140,15 @@ const countOf = async (tx: Tx, user: string, state: 'requested' | 'accepted'): P
     .where(eb => eb.or({ low_id: user, high_id: user }))
     .where('state', '=', state)
     .$if(state === 'requested', query => query.where('requester_id', '=', user))
+    .executeTakeFirstOrThrow()
+  return count
+}
+
+const blockedBy = async (tx: Tx, user: string): Promise<number> => {
+  const { count } = await tx
+    .selectFrom('blocks')
+    .select(sql<number>`count(*)::int`.as('count'))
+    .where('user_id', '=', user)
     .executeTakeFirstOrThrow()
   return count
 }
@@ -183,7 +188,8 @@ export const partFromAll = async (tx: Tx, user: string): Promise<Telling[]> => {
     .execute()
   const notifications = await tx
     .deleteFrom('notifications')
-    .where(eb => eb.or({ user_id: user, actor_id: user }))
+    // Of an invitation those are told who are notified of it: that goes with it, when the room is left.
+    .where(eb => eb.or([eb('user_id', '=', user), eb.and([eb('actor_id', '=', user), eb('kind', '<>', 'invited')])]))
     .returning('user_id')
     .execute()
   const telling: Telling[] = friendships.map(({ low_id: low, high_id: high }) => ({

@@ -80,6 +80,7 @@ export class RightsInSql {
       from unnest(${rooms}::text[], ${users}::text[]) with ordinality as asked (room_id, user_id, place)
       left join rooms r on r.id = asked.room_id
       left join members m on m.room_id = r.id and m.user_id = asked.user_id
+        and exists (select from users where id = asked.user_id and deleted_at is null)
       left join bans b on b.room_id = r.id and b.user_id = asked.user_id
       order by asked.place`.execute(this.#db)
     return rows

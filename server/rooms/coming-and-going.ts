@@ -6,7 +6,7 @@ import type { RoomId } from '../ports/room-log.ts'
 import { addMember, placeNews, removeMember } from './membership.ts'
 import { removeRoom } from './removal.ts'
 import { give } from './roles.ts'
-import { demand, hold, holdUpon, lockRow, standingOf } from './room.ts'
+import { demand, hold, holdUpon, lockRow } from './room.ts'
 import { invitationNews } from './settling.ts'
 
 // What somebody does resolves with whom to tell of it, when it is committed.
@@ -37,44 +37,45 @@ export const kick = async (tx: Tx, id: RoomId, actor: string, user: string): Pro
 }
 
 /**
- * Takes `user`, whose account ends, out of every room, with their invitations and bans. What they own goes to the admin who has
- * been there longest, else to such a member; a room that nobody is left in is deleted. Resolves with whom to tell.
+ * What is done, in the same transaction, when the account of `user` is deleted: their bans go, and the invitations that they got.
+ * Their rooms they leave afterwards, see `leaveBehind`: of somebody in hundreds of them, who act there would wait too long.
  */
-export const leaveEverything = async (tx: Tx, user: string): Promise<Telling[]> => {
-  const rooms = await tx
-    .selectFrom('members')
-    .select('room_id')
-    .where('user_id', '=', user)
-    .orderBy('room_id')
-    .execute()
-  const telling: Telling[] = []
-  for (const { room_id: id } of rooms) telling.push(...(await leaveBehind(tx, id, user)))
+export const forgetInRooms = async (tx: Tx, user: string): Promise<Telling[]> => {
   const invitations = await tx
     .deleteFrom('invitations')
-    .where(eb => eb.or({ inviter_id: user, invitee_id: user }))
+    .where(eb =>
+      eb.or([eb('invitee_id', '=', user), eb.and([eb('inviter_id', '=', user), eb('state', '<>', 'pending')])]),
+    )
     .returningAll()
     .execute()
-  // Those that they had sent went with their memberships.
-  for (const each of invitations) {
-    if (each.state === 'pending') telling.push(invitationNews(each.inviter_id, { ...each, state: 'declined' }))
-  }
   await tx.deleteFrom('bans').where('user_id', '=', user).execute()
-  return telling
+  return invitations
+    .filter(({ state }) => state === 'pending')
+    .map(each => invitationNews(each.inviter_id, { ...each, state: 'declined' }))
 }
 
-const leaveBehind = async (tx: Tx, id: RoomId, user: string): Promise<Telling[]> => {
+/**
+ * Takes `user`, whose account is gone, out of a room, with the invitations that they have sent. What they own goes to the admin
+ * who has been there longest, else to such a member; a room that nobody is left in is deleted. Resolves with whom to tell.
+ */
+export const leaveBehind = async (tx: Tx, id: RoomId, user: string): Promise<Telling[]> => {
   const room = await lockRow(tx, id)
-  const mine = await standingOf(tx, id, user)
-  // Deleted, or kicked out, while the lock was waited for.
-  if (!room || mine === 'outsider' || mine === 'banned') return []
+  const member = await tx
+    .selectFrom('members')
+    .select('role')
+    .where('room_id', '=', id)
+    .where('user_id', '=', user)
+    .executeTakeFirst()
+  // Deleted, or kicked out, meanwhile.
+  if (!room || !member) return []
   if (room.member_count === 1) return removeRoom(tx, id)
   const telling = await removeMember(tx, room, user, user)
-  if (mine === 'owner' || room.visibility === 'direct') {
+  await tx.deleteFrom('invitations').where('room_id', '=', id).where('inviter_id', '=', user).execute()
+  if (member.role === 'owner' || room.visibility === 'direct') {
     const first = await longestThere(tx, id)
     // Whom a direct room is with is said where it is listed.
-    const news =
-      mine === 'owner' ? await give(tx, id, user, { user: first, role: 'owner' }) : placeNews(first, id, 'member')
-    telling.push(news)
+    const owns = member.role === 'owner'
+    telling.push(owns ? await give(tx, id, user, { user: first, role: 'owner' }) : placeNews(first, id, 'member'))
   }
   await recordChange(tx, { kind: 'member', user, room: id })
   return telling

@@ -2,7 +2,6 @@
 
 import type { Api } from '../http/api.ts'
 import type { Counters } from '../ports/counters.ts'
-import { leaveEverything } from './coming-and-going.ts'
 import { invitationRoutes } from './invitation-routes.ts'
 import { linkRoutes } from './link-routes.ts'
 import { memberRoutes } from './member-routes.ts'
@@ -13,8 +12,6 @@ export { roomRights } from './access.ts'
 export { logOfRooms } from './log.ts'
 export { readingRoutes } from './reading-routes.ts'
 export { removeRoom } from './removal.ts'
-/** What is done, in the same transaction, when an account is deleted. */
-export { leaveEverything as forgetInRooms }
 
 export type RoomsOptions = Omit<RouteParts, 'spend'> & { readonly counters: Counters; readonly config: QuotaLimits }
 

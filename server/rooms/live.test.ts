@@ -51,13 +51,22 @@ class Device {
 
   /** What its lists are when it is told that its user has or has not blocked `barrier`: what was before has come. */
   async until(barrier: string, blocked: boolean): Promise<string[]> {
+    await this.#told('block', { user: barrier, blocked })
+    return [...this.#lists.values()].filter(line => !line.includes(barrier)).toSorted()
+  }
+
+  /** Resolves when it is told that its user owns `room`. */
+  owns(room: string): Promise<void> {
+    return this.#told('membership', { room, role: 'owner' })
+  }
+
+  /** Hears all that it is told until an event of this type says just this. */
+  async #told(type: string, what: Json): Promise<void> {
     for (;;) {
       const { headers, body } = await this.#probe.next('MESSAGE')
       const told = JSON.parse(body.toString()) as Json
       this.#hear(headers['type'] ?? '', told)
-      if (headers['type'] === 'block' && told['user'] === barrier && told['blocked'] === blocked) {
-        return [...this.#lists.values()].filter(line => !line.includes(barrier)).toSorted()
-      }
+      if (headers['type'] === type && Object.entries(what).every(([name, value]) => told[name] === value)) return
       if (headers['type'] === 'block') await this.#readInvitations()
     }
   }
@@ -199,5 +208,7 @@ void t.test('[S-69] people: asked, accepted, removed, blocked, and whose account
   await bob.does(two, 'PUT', `/blocks/${gone.id}`)
   await right('before', two)
   await gone.does(two, 'POST', '/me/deletion', { password: 'correct horse' })
+  // Its rooms are left afterwards, which ends with this.
+  for (const device of devices.get(cem)!) await device.owns(room)
   await right('an account is gone', two)
 })

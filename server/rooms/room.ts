@@ -14,10 +14,11 @@ export interface Held {
   readonly mine: Standing
 }
 
-/** How `user` stands to a room, which may not exist. */
+/** How `user` stands to a room, which may not exist. Whose account is gone is nothing to any. */
 export const standingOf = async (db: Db | Tx, room: RoomId, user: string): Promise<Standing> => {
   const { rows } = await sql<{ role: Role | null; banned: boolean }>`select
-    (select role from members where room_id = ${room} and user_id = ${user}) as role,
+    (select role from members where room_id = ${room} and user_id = ${user}
+      and exists (select from users where id = ${user} and deleted_at is null)) as role,
     exists (select from bans where room_id = ${room} and user_id = ${user}) as banned`.execute(db)
   const { role, banned } = rows[0]!
   return banned ? 'banned' : (role ?? 'outsider')

@@ -4,13 +4,13 @@ import type { Telling } from '../people/index.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { TOLD_UP_TO } from './announce.ts'
 import { ban, unban } from './bans.ts'
-import { join, kick, leave, leaveEverything } from './coming-and-going.ts'
+import { join, kick, leave } from './coming-and-going.ts'
 import { createRoom, openDirect } from './create.ts'
 import { accept, decline, invite } from './invitations.ts'
 import { joinByLink, makeLink } from './links.ts'
 import { deleteRoom } from './removal.ts'
 import { setRole } from './roles.ts'
-import { limits, people, roomOf, unlimited } from './testkit/people.ts'
+import { depart, limits, people, roomOf, unlimited } from './testkit/people.ts'
 
 /** Whom lists of rooms, invitations and notifications are to change for, and how. */
 const brief = (telling: readonly Telling[]): string[] =>
@@ -79,7 +79,7 @@ await testDatabases(t, async (t, { db }) => {
     const declined = await roomOf(db, cem)
     const { invitations } = await write(tx => invite(tx, declined, cem, [ann], unlimited(now)))
     await write(tx => decline(tx, invitations[0]!.id, ann, now))
-    const told = brief(await write(tx => leaveEverything(tx, ann))).filter(each => !each.startsWith(ann))
+    const told = brief(await depart(db, ann)).filter(each => !each.startsWith(ann))
     t.same(
       told.toSorted(),
       [`${bob} membership owner`, `${cem} membership member`, `${dan} invitation declined`].toSorted(),

@@ -73,11 +73,11 @@ create table reads (
   foreign key (room_id, user_id) references members on delete cascade
 );
 
--- Whose messages have yet to go: of an account, or of a room.
+-- Whose messages have yet to go: of an account, or of a room. With both: a room that an account that is gone has yet to leave.
 create table erasures (
   id bigint generated always as identity primary key,
   user_id text collate "C",
   room_id text collate "C",
   created_at timestamptz(3) not null default now(),
-  constraint erasures_subject check (num_nonnulls(user_id, room_id) = 1)
+  constraint erasures_subject check (num_nonnulls(user_id, room_id) > 0)
 );

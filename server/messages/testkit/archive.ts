@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import { transaction, type Db } from '../../database/database.ts'
 import { memorySignals } from '../../drivers/memory/signals.ts'
 import type { NewRecord, RoomLog } from '../../ports/room-log.ts'
+import { leaveBehind } from '../../rooms/index.ts'
 import { people, roomOf } from '../../rooms/testkit/people.ts'
 import { silent } from '../../testkit/database.ts'
 import { until } from '../../testkit/node.ts'
@@ -12,7 +13,7 @@ import { record, testLog } from './log.ts'
 /** An archive that looks only at what it is hinted at, after a first look at everything, unless `every` says otherwise. */
 export const archive = (t: Test, options: Pick<ArchiveOptions, 'db' | 'log'> & Partial<ArchiveOptions>): Archive => {
   const signals = memorySignals().port
-  const opened = openArchive({ signals, logger: silent, every: 3_600_000, gathered: 1, ...options })
+  const opened = openArchive({ signals, leave: leaveBehind, logger: silent, every: 3_600_000, gathered: 1, ...options })
   t.teardown(() => opened.close())
   return opened
 }

@@ -1,7 +1,10 @@
 import { transaction, type Db } from '../../database/database.ts'
 import { newId } from '../../database/ids.ts'
+import { eraseSome, forgetMessages } from '../../messages/erasure.ts'
+import type { Telling } from '../../people/index.ts'
 import { memoryCounters } from '../../drivers/memory/counters.ts'
 import type { RoomId } from '../../ports/room-log.ts'
+import { forgetInRooms, leaveBehind } from '../coming-and-going.ts'
 import { createRoom, type CreateOptions, type NewRoom } from '../create.ts'
 import { quotas, type Spend } from '../quotas.ts'
 import { lockRow } from '../room.ts'
@@ -76,4 +79,17 @@ export const rolesIn = async (db: Db, room: RoomId): Promise<Record<string, stri
     .executeTakeFirstOrThrow()
   if (count !== rows.length) throw new Error(`${rows.length} members, and a count of ${count}`)
   return Object.fromEntries(rows.map(({ user_id, role }) => [user_id, role]))
+}
+
+/** Has `user`, whose account ends, leave everything. Resolves with whom to tell. */
+export const depart = async (db: Db, user: string): Promise<Telling[]> => {
+  const telling = await transaction(db, async tx => {
+    await forgetMessages(tx, user)
+    return forgetInRooms(tx, user)
+  })
+  for (;;) {
+    const more = await eraseSome(db, leaveBehind)
+    if (!more) return telling
+    telling.push(...more)
+  }
 }
