@@ -17,7 +17,7 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
-import { forgetInRooms, logOfRooms, readingRoutes, roomRights, roomsApi } from './rooms/index.ts'
+import { forgetInRooms, leaveBehind, logOfRooms, readingRoutes, roomRights, roomsApi } from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
@@ -102,7 +102,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
       serve: async app => {
         void tellOfNoAdmin(db, config, logger)
         const sweep = sweepOutbox({ db, log: hints.of(log), logger })
-        const archive = openArchive({ db, log, signals, logger })
+        const archive = openArchive({ db, log, signals, leave: leaveBehind, logger })
         opened.push(sweep, archive)
         await hints.follow(room => archive.hint(room))
         const hint = (): void => {

@@ -9,6 +9,7 @@ import { quotas, type QuotaLimits } from './quotas.ts'
 import { roomRoutes, type RouteParts } from './routes.ts'
 
 export { roomRights } from './access.ts'
+export { forgetInRooms, leaveBehind } from './coming-and-going.ts'
 export { logOfRooms } from './log.ts'
 export { readingRoutes } from './reading-routes.ts'
 export { removeRoom } from './removal.ts'
