@@ -26,12 +26,12 @@ export const blockRoutes = (api: Api, parts: RouteParts): void => {
   api.put(
     '/blocks/:id',
     {
-      config: { errors: ['NO_SUCH_USER'], perMinute: REQUESTS_PER_MINUTE },
+      config: { errors: ['NO_SUCH_USER', 'QUOTA_REACHED'], perMinute: REQUESTS_PER_MINUTE },
       schema: {
         tags,
         summary: 'Block somebody',
         description:
-          'Ends your friendship. They are not told: what they ask, whisper or send to you alone does not come, and they do not see whether you are there.',
+          'Ends your friendship. Nobody is told of the block: what they ask of you does not come, and they do not see whether you are there. Whoever of you two tries to write to the other alone is refused, with `FORBIDDEN`.',
         params: Params,
         response: { 204: nothing('They are blocked') },
       },

@@ -5,7 +5,7 @@ import type { Logger } from '../ports/logger.ts'
 import type { Transition } from '../ports/presence.ts'
 import { newId } from '../database/ids.ts'
 import { roomChannel, userChannel, type Signals } from '../ports/signals.ts'
-import { estrangedFrom, friendsOfAll, markSeen, smallRoomsOf } from './sight.ts'
+import { estrangedFrom, friendsOfAll, markSeen, membersAmong, smallRoomsOf } from './sight.ts'
 
 /** How many people one round of statements is about. */
 const AT_ONCE = 50
@@ -67,11 +67,21 @@ export class ComingAndGoing {
       // Whoever asks when they are told finds it.
       gone.length > 0 && markSeen(db, gone),
     ])
+    // Somebody may be blocked by any number of people: of those only who would hear of it is of interest.
+    const near = Map.groupBy(
+      await membersAmong(
+        db,
+        [...new Set(rooms.map(({ room }) => room))],
+        [...new Set([...estranged.values()].flatMap(each => [...each]))],
+      ),
+      ({ room }) => room,
+    )
     for (const [user, body] of bodies) {
       for (const friend of friends.get(user)!) await this.#publish(userChannel(friend), { type: 'presence', body })
     }
     for (const { room, user } of rooms) {
-      const except = estranged.get(user)!
+      const others = near.get(room)?.map(member => member.user) ?? []
+      const except = others.filter(other => estranged.get(user)!.has(other))
       await this.#publish(roomChannel(room), {
         type: 'presence',
         id: newId(),

@@ -141,9 +141,12 @@ await testDatabases(t, async (t, { db }) => {
 
   await t.test('small rooms are told who comes and goes; who blocks or is blocked is left out', async t => {
     const { presence, signals, comingAndGoing } = setUp(t, db)
-    const [ann, bob, cher] = await people(db, 'ann', 'bob', 'cher')
+    const [ann, bob, cher, dan] = await people(db, 'ann', 'bob', 'cher', 'dan')
     const room = await roomOf(db, ann, { members: [bob, cher] })
     await transaction(db, tx => relate(tx, bob, ann, 'block'))
+    // Who is not in the room does not hear of it anyhow.
+    await transaction(db, tx => relate(tx, dan, ann, 'block'))
+    await roomOf(db, bob, { members: [dan] })
     const { listener, until } = hearing<RoomSignal>()
     await signals.subscribe(roomChannel(room), listener)
     comingAndGoing.tell(await presence.touch([clientOf(ann), clientOf(cher)]))

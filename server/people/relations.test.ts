@@ -1,13 +1,15 @@
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { deleteAccount } from '../accounts/index.ts'
 import { transaction, type Db } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import { people } from '../rooms/testkit/people.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { notify, unreadOf } from './notifications.ts'
 import { shown, type Act } from './pair.ts'
-import { FRIENDS_MAX, partFromAll, readPair, relate, REQUESTS_MAX, type Done } from './relations.ts'
+import { BLOCKS_MAX, FRIENDS_MAX, partFromAll, readPair, relate, REQUESTS_MAX, type Done } from './relations.ts'
 import { acts, codeOf, Model, outcome } from './testkit/model.ts'
 
 const doing = (db: Db, me: string, them: string, act: Act): Promise<Done> =>
@@ -37,11 +39,16 @@ const told = ({ telling }: Done): unknown[] =>
     const { user: about, state, blocked, kind, unread } = body as Record<string, unknown>
     return [user, type, ...[about, state, blocked, kind, unread].filter(each => each !== undefined)]
   })
-/** So many others who stand to `user` in this way. */
-const crowd = async (db: Db, user: string, count: number, state: 'requested' | 'accepted'): Promise<void> => {
+/** So many accounts. */
+const many = async (db: Db, count: number): Promise<string[]> => {
   const ids = Array.from({ length: count }, newId)
   const users = ids.map(id => ({ id, name: id, name_key: id, display_name: id, password_hash: 'x' }))
   await db.insertInto('users').values(users).execute()
+  return ids
+}
+/** So many others who stand to `user` in this way. */
+const crowd = async (db: Db, user: string, count: number, state: 'requested' | 'accepted'): Promise<void> => {
+  const ids = await many(db, count)
   const rows = ids.map(id => {
     const [low, high] = [id, user].toSorted()
     return { low_id: low!, high_id: high!, requester_id: user, state }
@@ -53,7 +60,7 @@ const crowd = async (db: Db, user: string, count: number, state: 'requested' | '
     .execute()
 }
 
-await testDatabases(t, async (t, { db, another }) => {
+await testDatabases(t, async (t, { db, another, kind }) => {
   await t.test('asking, accepting: both are told, each as they see it', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const asked = await doing(db, ann, bob, 'request')
@@ -184,6 +191,53 @@ await testDatabases(t, async (t, { db, another }) => {
     await doing(db, bob, cher, 'request')
     await t.rejects(doing(db, cher, bob, 'accept'), { code: 'QUOTA_REACHED' }, 'also of the one who asked')
   })
+
+  await t.test('BLOCKS_MAX: at the limit, and one past it', async t => {
+    const [ann, bob, cher] = await people(db, 'ann', 'bob', 'cher')
+    const others = await many(db, BLOCKS_MAX - 1)
+    await db
+      .insertInto('blocks')
+      .values(others.map(blocked_id => ({ user_id: ann, blocked_id })))
+      .execute()
+    await doing(db, ann, bob, 'block')
+    await t.rejects(doing(db, ann, cher, 'block'), { code: 'QUOTA_REACHED' })
+    await doing(db, cher, ann, 'block')
+    t.match(await readPair(db, ann, cher), { blocking: false, blocked: true }, 'by any number of people')
+    await doing(db, ann, bob, 'block')
+    await doing(db, ann, bob, 'unblock')
+    await doing(db, ann, cher, 'block')
+  })
+
+  await t.test('FRIENDS_MAX: many whom one person has asked accept at once', async t => {
+    const { db: elsewhere } = await another()
+    const [cher, ...asked] = await people(db, 'cher', 'a', 'b', 'c', 'd', 'e', 'f')
+    await crowd(db, cher, FRIENDS_MAX - 2, 'accepted')
+    for (const each of asked) await doing(db, cher, each, 'request')
+    const accepted = await Promise.all(
+      asked.map((each, i) => doing(i % 2 ? db : elsewhere, each, cher, 'accept').then(() => 'done', codeOf)),
+    )
+    t.same(accepted.toSorted(), ['QUOTA_REACHED', 'QUOTA_REACHED', 'QUOTA_REACHED', 'QUOTA_REACHED', 'done', 'done'])
+  })
+
+  // Embedded there is one session: nothing of it happens while something else does.
+  const onceGone = async (t: Test): Promise<void> => {
+    const { db: elsewhere } = await another()
+    const [ann, bob] = await people(db, 'ann', 'bob')
+    await doing(db, ann, bob, 'request')
+    let accepting: Promise<unknown> | undefined
+    const waits = sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`
+    await deleteAccount(db, ann, [
+      partFromAll,
+      async () => {
+        accepting = doing(elsewhere, bob, ann, 'accept').then(told, codeOf)
+        while ((await waits.execute(db)).rows[0]!.n === 0) await setImmediate()
+      },
+    ])
+    t.equal(await accepting, 'NO_SUCH_REQUEST', 'nobody is told that they are friends')
+    t.equal(await rowsOf(db, ann, bob), 0)
+  }
+  if (kind === 'postgres') await t.test('one accepts while the account of the other ends', onceGone)
 
   await t.test('both ask each other at once: they are friends, in one row', async t => {
     const { db: elsewhere } = await another()

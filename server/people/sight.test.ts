@@ -5,7 +5,7 @@ import { people, roomOf } from '../rooms/testkit/people.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { blocksOf, friendsOf, requestsOf } from './lists.ts'
 import { relate } from './relations.ts'
-import { estrangedFrom, friendsOfAll, markSeen, seenBy, smallRoomsOf, TOLD_UP_TO } from './sight.ts'
+import { estrangedFrom, friendsOfAll, markSeen, membersAmong, seenBy, smallRoomsOf, TOLD_UP_TO } from './sight.ts'
 import { befriend } from './testkit/friends.ts'
 
 const ids = (rows: readonly { readonly id: string }[]): string[] => rows.map(({ id }) => id)
@@ -127,6 +127,16 @@ await testDatabases(t, async (t, { db }) => {
       ].toSorted(),
     )
     const estranged = await estrangedFrom(db, [ann, bob, dan])
-    t.same([estranged.get(ann), estranged.get(bob), estranged.get(dan)], [[dan], [], [ann]])
+    t.same(
+      [ann, bob, dan].map(each => [...estranged.get(each)!]),
+      [[dan], [], [ann]],
+    )
+    const both = [
+      { room: small, user: dan },
+      { room: large, user: dan },
+    ]
+    const among = await membersAmong(db, [small, large], [dan, cher])
+    t.same(among.map(each => JSON.stringify(each)).toSorted(), both.map(each => JSON.stringify(each)).toSorted())
+    t.same(await membersAmong(db, [small], []), [])
   })
 })

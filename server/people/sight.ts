@@ -38,18 +38,32 @@ export const smallRoomsOf = async (
     .execute()
 
 /** Each of `users` with those whom they block or who block them. */
-export const estrangedFrom = async (db: Db, users: readonly string[]): Promise<Map<string, string[]>> => {
+export const estrangedFrom = async (db: Db, users: readonly string[]): Promise<Map<string, Set<string>>> => {
   const rows = await db
     .selectFrom('blocks')
     .select(['user_id', 'blocked_id'])
     .where(eb => eb.or([eb('user_id', 'in', [...users]), eb('blocked_id', 'in', [...users])]))
     .execute()
-  const estranged = new Map<string, string[]>(users.map(user => [user, []]))
+  const estranged = new Map<string, Set<string>>(users.map(user => [user, new Set()]))
   for (const { user_id: user, blocked_id: blocked } of rows) {
-    estranged.get(user)?.push(blocked)
-    estranged.get(blocked)?.push(user)
+    estranged.get(user)?.add(blocked)
+    estranged.get(blocked)?.add(user)
   }
   return estranged
+}
+
+/** Which of `users` are members of which of `rooms`. */
+export const membersAmong = async (
+  db: Db,
+  rooms: readonly string[],
+  users: readonly string[],
+): Promise<readonly { room: string; user: string }[]> => {
+  if (users.length === 0) return []
+  return db
+    .selectFrom('members')
+    .select(['room_id as room', 'user_id as user'])
+    .where(sql<boolean>`room_id = any(${rooms}::text[]) and user_id = any(${users}::text[])`)
+    .execute()
 }
 
 /** Somebody whom the asker may see, and when they were last seen, epoch ms. */
