@@ -20,7 +20,7 @@ export const mirror = ({ standing, blocking, blocked }: Pair): Pair => ({
   blocked: blocking,
 })
 
-/** What is shown of it: whom I block may ask me, and I am not told. */
+/** What is shown of it: whom I block may ask me, and I do not see it. */
 export const shown = ({ standing, blocking }: Pair): Standing => (blocking && standing === 'asked' ? 'none' : standing)
 
 /**
@@ -30,7 +30,7 @@ export const shown = ({ standing, blocking }: Pair): Standing => (blocking && st
 export const after = (pair: Pair, act: Act): Pair => ({ ...pair, ...acts[act](pair) })
 
 const acts: Readonly<Record<Act, (pair: Pair) => Partial<Pair>>> = {
-  // Whoever is blocked asks as if nothing were: they are not to know.
+  // Whoever is blocked asks as if nothing were: nobody is told of a block.
   request: ({ standing, blocking }) => {
     if (blocking) throw fail('FORBIDDEN', 'you have blocked them')
     return { standing: standing === 'none' ? 'requested' : standing === 'asked' ? 'friends' : standing }

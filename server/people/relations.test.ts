@@ -107,7 +107,7 @@ await testDatabases(t, async (t, { db, another, kind }) => {
     t.match(await doing(db, bob, ann, 'remove'), { standing: 'none', telling: [] }, 'who is no friend stays so')
   })
 
-  await t.test('a block is silent: it ends a friendship, and what the other asks is not seen', async t => {
+  await t.test('nobody is told of a block: it ends a friendship, and what the other asks is not seen', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     await doing(db, ann, bob, 'request')
     await doing(db, bob, ann, 'accept')
