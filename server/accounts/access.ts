@@ -36,7 +36,7 @@ export const accountAccess = (parts: AccessParts): Access => ({
     if (jwt !== undefined) return bearerOf(parts, jwt)
     if (!login || !passcode) throw fail('BAD_CREDENTIALS', 'login and passcode are needed, or a token')
     const { user, name, hash } = await holderOf(parts, { name: login, password: passcode, address })
-    const session = await beginSession(
+    const { session } = await beginSession(
       parts.db,
       { user, hash, kind: 'connection', device: 'STOMP', address },
       parts.now(),

@@ -1,8 +1,9 @@
+import { sql } from 'kysely'
 import t from 'tap'
 import { at } from '../database/database.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { until } from '../testkit/node.ts'
-import { DEVICE_KEPT, GRACE } from './sessions.ts'
+import { DEVICE_KEPT, DEVICES, GRACE } from './sessions.ts'
 import {
   freshName,
   openTestAccounts,
@@ -258,6 +259,18 @@ await testDatabases(t, async (t, { db, another }) => {
     await until(async () => (await other.ask('GET', '/api/me', ann)).status !== 200)
     t.match(await other.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
     t.match(other.told.at(-1), { session: ann.session })
+  })
+
+  await t.test('the device that was not seen for the longest time ends where there are too many', async t => {
+    const ann = await node.newcomer()
+    await sql`insert into sessions (id, user_id, kind, last_seen_at, expires_at)
+      select ${ann.id} || n, ${ann.id}, 'device', ${at(clock.now + 1)}, ${at(clock.now + DEVICE_KEPT)}
+      from generate_series(2, ${DEVICES}::int) n`.execute(db)
+    t.equal((await node.ask('GET', '/api/me', ann)).status, 200)
+    const next = await node.signIn(ann.name)
+    t.match(node.told.at(-1), { session: ann.session }, 'its connections too')
+    t.match(await node.ask('GET', '/api/me', ann), { status: 401, body: { code: 'SESSION_ENDED' } })
+    t.equal((await node.ask('GET', '/api/me', next)).status, 200)
   })
 
   await t.test('one refresh token used twice at once, on two nodes', async t => {

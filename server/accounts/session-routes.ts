@@ -5,7 +5,7 @@ import type { Keys } from './keys.ts'
 import { readAccount } from './profile.ts'
 import { demandPage, forgetToken, keepToken, keptToken, type Answering, type Asking } from './refresh-cookie.ts'
 import { AccountSchema, GivenPassword, NewName } from './schemas.ts'
-import { beginSession, endSession, refreshSession } from './sessions.ts'
+import { beginSession, DEVICES, endSession, refreshSession } from './sessions.ts'
 import { holderOf } from './sign-in.ts'
 import { readRefresh, signAccess, writeRefresh, type Generation } from './tokens.ts'
 import type { RouteParts } from './routes.ts'
@@ -69,7 +69,9 @@ const begin = (api: Api, parts: SessionRouteParts): void => {
       schema: {
         tags,
         summary: 'Sign in',
-        description: `Begins a session of this device. A page sends \`${PAGE_HEADER}\` with any value.`,
+        description:
+          `Begins a session of this device; past ${DEVICES} devices the one ends that was not seen for the longest time. ` +
+          `A page sends \`${PAGE_HEADER}\` with any value.`,
         body: Type.Object({
           name: NewName,
           password: GivenPassword,
@@ -84,7 +86,9 @@ const begin = (api: Api, parts: SessionRouteParts): void => {
       if (keep === 'cookie') demandPage(request, parts.mayConnect)
       const address = request.ip
       const { user, hash } = await holderOf(parts, { name, password, address })
-      const session = await beginSession(parts.db, { user, hash, kind: 'device', device, address }, parts.now())
+      const begun = { user, hash, kind: 'device', device, address } as const
+      const { session, ended } = await beginSession(parts.db, begun, parts.now())
+      if (ended.length > 0) parts.watch.ended(ended)
       return signed(parts, request, reply, { user, session, generation: 0, keep })
     },
   )

@@ -7,6 +7,7 @@ import {
   beginSession,
   CONNECTION_KEPT,
   DEVICE_KEPT,
+  DEVICES,
   endSession,
   endSessions,
   GRACE,
@@ -24,8 +25,9 @@ const newUser = async (db: Db): Promise<string> => {
   await db.insertInto('users').values(row).execute()
   return id
 }
-const begin = (db: Db, user: string, now = START, kind: 'device' | 'connection' = 'device') =>
+const beginning = (db: Db, user: string, now = START, kind: 'device' | 'connection' = 'device') =>
   beginSession(db, { user, kind, device: 'x', address: '192.0.2.1', hash: HASH }, now)
+const begin = async (...given: Parameters<typeof beginning>) => (await beginning(...given)).session
 const refresh = (db: Db, session: string, generation: number, now: number) =>
   refreshSession(db, { session, generation }, { now, address: '192.0.2.2' })
 const ENDED = { code: 'SESSION_ENDED' }
@@ -147,10 +149,40 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     t.same(await transaction(db, tx => endSessions(tx, owner, b)), [c])
     t.same(await transaction(db, tx => endSessions(tx, owner, b)), [])
     t.same(await transaction(db, tx => endSessions(tx, owner)), [b])
+    t.same(await transaction(db, tx => endSessions(tx, owner)), [])
     for (const session of [a, b, c]) {
       t.same(await changesOf(db, session), [{ kind: 'session', user_id: owner }])
       await t.rejects(refresh(db, session, 0, START), ENDED)
     }
+  })
+
+  await t.test('so many devices, and with one more the one ends that was not seen for the longest time', async t => {
+    const owner = await newUser(db)
+    const idsOf = async (kind: 'device' | 'connection'): Promise<string[]> => {
+      const rows = db.selectFrom('sessions').select('id').where('user_id', '=', owner).where('kind', '=', kind)
+      return (await rows.execute()).map(({ id }) => id).toSorted()
+    }
+    const connected = await begin(db, owner, START - 1, 'connection')
+    const made: string[] = []
+    for (let i = 0; i < DEVICES; i++) {
+      const { session, ended } = await beginning(db, owner, START + i)
+      t.same(ended, [])
+      made.push(session)
+    }
+    t.same(await idsOf('device'), made.toSorted())
+    await refresh(db, made[0]!, 0, START + DEVICES)
+    const { session, ended } = await beginning(db, owner, START - 2)
+    t.same(ended, [made[1]], 'never the new one, whatever its clock says')
+    t.same(await changesOf(db, made[1]!), [{ kind: 'session', user_id: owner }])
+    await t.rejects(refresh(db, made[1]!, 0, START), ENDED)
+    t.same((await beginning(db, owner, START, 'connection')).ended, [])
+    t.ok((await idsOf('connection')).includes(connected))
+    t.same(await idsOf('device'), [made[0]!, session, ...made.slice(2)].toSorted())
+    const other = (await another()).db
+    const atOnce = Array.from({ length: 8 }, (_, i) => beginning(i % 2 ? other : db, owner, START + DEVICES + 1))
+    const all = await Promise.all(atOnce)
+    t.equal(new Set(all.flatMap(each => each.ended)).size, 8)
+    t.equal((await idsOf('device')).length, DEVICES)
   })
 
   await t.test('listed the newest first, page by page', async t => {

@@ -1,5 +1,5 @@
-import { sql } from 'kysely'
-import { recordChange } from '../database/access-changes.ts'
+import { sql, type RawBuilder, type SqlBool } from 'kysely'
+import { recordSessions } from '../database/access-changes.ts'
 import { at, transaction, type Db, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import type { Row } from '../database/schema.ts'
@@ -12,6 +12,8 @@ export const DEVICE_KEPT = 30 * 86_400_000
 export const CONNECTION_KEPT = 120_000
 /** So long after its successor was used a refresh token is still answered, ms. */
 export const GRACE = 10_000
+/** So many devices somebody is signed in on at most. */
+export const DEVICES = 100
 const DEVICE_NAME = 100
 
 export interface NewSession {
@@ -23,8 +25,17 @@ export interface NewSession {
   readonly hash: string
 }
 
-/** Begins a session and resolves with its id. Rejects with BAD_CREDENTIALS where the password has been changed meanwhile. */
-export const beginSession = (db: Db, { hash, ...session }: NewSession, now: number): Promise<string> =>
+export interface Begun {
+  readonly session: string
+  /** Those that ended as there were too many. */
+  readonly ended: readonly string[]
+}
+
+/**
+ * Begins a session; of one device too many the one ends that was not seen for the longest time. Rejects with BAD_CREDENTIALS
+ * where the password has been changed meanwhile.
+ */
+export const beginSession = (db: Db, { hash, ...session }: NewSession, now: number): Promise<Begun> =>
   transaction(db, async tx => {
     const { user, kind, address } = session
     const holder = await tx
@@ -32,7 +43,8 @@ export const beginSession = (db: Db, { hash, ...session }: NewSession, now: numb
       .select('id')
       .where('id', '=', user)
       .where('password_hash', '=', hash)
-      .forShare()
+      // One after the other, so that each counts those before it.
+      .forNoKeyUpdate()
       .executeTakeFirst()
     if (!holder) throw fail('BAD_CREDENTIALS')
     const id = newId()
@@ -53,8 +65,13 @@ export const beginSession = (db: Db, { hash, ...session }: NewSession, now: numb
         rotated_at: time,
       })
       .execute()
-    return id
+    return { session: id, ended: kind === 'device' ? await end(tx, user, surplus(user, id)) : [] }
   })
+
+/** The devices of `user` for which there is no place beside this one. */
+const surplus = (user: string, session: string): Which => sql`id in (
+  select id from sessions where user_id = ${user} and kind = 'device' and id <> ${session}
+  order by last_seen_at desc, id desc offset ${DEVICES - 1})`
 
 export interface Refreshed extends Generation {
   readonly user: string
@@ -81,7 +98,7 @@ export const refreshSession = async (
       .executeTakeFirst()
     if (!row) return undefined
     const generation = successor(row, given.generation, now)
-    if (generation === undefined) return void (await end(tx, [row]))
+    if (generation === undefined) return void (await end(tx, row.user_id, sql`id = ${row.id}`))
     const seen = { address, last_seen_at: at(now), expires_at: at(now + DEVICE_KEPT) }
     const turned = generation > row.generation ? { generation, rotated_at: at(now) } : {}
     await tx
@@ -106,41 +123,25 @@ const successor = (
   return answered ? given + 1 : undefined
 }
 
-/** Ends sessions at every door: on this node as soon as it is told, on all others when they next look. */
-const end = async (tx: Tx, rows: readonly Pick<Row<'sessions'>, 'id' | 'user_id'>[]): Promise<string[]> => {
+type Which = RawBuilder<SqlBool>
+
+/** Ends those of a user's sessions at every door: on this node as soon as it is told, on all others when they next look. */
+const end = async (tx: Tx, user: string, which: Which): Promise<string[]> => {
+  const rows = await tx.deleteFrom('sessions').where('user_id', '=', user).where(which).returning('id').execute()
   const ids = rows.map(({ id }) => id)
-  if (ids.length === 0) return []
-  await tx.deleteFrom('sessions').where('id', 'in', ids).execute()
-  for (const { id, user_id } of rows) await recordChange(tx, { kind: 'session', user: user_id, session: id })
+  if (ids.length > 0) await recordSessions(tx, user, ids)
   return ids
 }
 
 /** Ends one session of a user. Rejects with NO_SUCH_SESSION. */
 export const endSession = (db: Db, user: string, session: string): Promise<void> =>
   transaction(db, async tx => {
-    const rows = await tx
-      .selectFrom('sessions')
-      .select(['id', 'user_id'])
-      .where('id', '=', session)
-      .where('user_id', '=', user)
-      .forUpdate()
-      .execute()
-    if (rows.length === 0) throw fail('NO_SUCH_SESSION')
-    await end(tx, rows)
+    const ended = await end(tx, user, sql`id = ${session}`)
+    if (ended.length === 0) throw fail('NO_SUCH_SESSION')
   })
 
 /** Ends all sessions of a user but `except`, and resolves with their ids. */
-export const endSessions = async (tx: Tx, user: string, except = ''): Promise<string[]> =>
-  end(
-    tx,
-    await tx
-      .selectFrom('sessions')
-      .select(['id', 'user_id'])
-      .where('user_id', '=', user)
-      .where('id', '<>', except)
-      .forUpdate()
-      .execute(),
-  )
+export const endSessions = (tx: Tx, user: string, except = ''): Promise<string[]> => end(tx, user, sql`id <> ${except}`)
 
 /** A page's rows of a user's sessions, the newest first; one more than `limit`. */
 export const listSessions = (

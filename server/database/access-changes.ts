@@ -18,7 +18,7 @@ interface Subject {
   readonly other: string
 }
 interface Kinds {
-  /** The account ended, or lost its rights as an admin. */
+  /** The account ended. */
   readonly user: 'user'
   readonly session: 'user' | 'session'
   /** The room was deleted. */
@@ -63,6 +63,12 @@ export const recordChange = async (tx: Tx, change: NewAccessChange): Promise<voi
       other_id: other ?? null,
     })
     .execute()
+}
+
+/** The same for all these sessions of a user that end. */
+export const recordSessions = async (tx: Tx, user: string, sessions: readonly string[]): Promise<void> => {
+  await sql`insert into access_changes (kind, user_id, session_id)
+    select 'session', ${user}, unnest(${sessions}::text[])`.execute(tx)
 }
 
 export interface FollowOptions {
