@@ -2,7 +2,9 @@ import { mock } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
+import { lay } from '../stomp/framing.ts'
 import { StillTransport } from '../testkit/still-transport.ts'
+import { framing } from '../transport/websocket.ts'
 import { Outbox } from './outbox.ts'
 import { Turn } from './turn.ts'
 
@@ -59,6 +61,28 @@ t.test('the MESSAGE frames of one destination are dropped, whatever their bodies
   await turn()
   t.same(transport.writes, [Buffer.concat([...kept, answer]).toString()])
   t.equal(opened, 1, 'those who waited for room are called')
+})
+
+t.test('[S-72] what waits is dropped also where its length on a WebSocket looks like an empty line', async t => {
+  const { transport, outbox } = setUp(1 << 20)
+  transport.full = true
+  const laid = (destination: string, length: number): Buffer => {
+    const frame = Buffer.alloc(length, 'x')
+    frame.write(`MESSAGE\ndestination:${destination}\n\n`)
+    return lay(framing, frame, true)
+  }
+  for (const length of [2_570, 68_106]) {
+    t.ok(laid('/topic/a', length).subarray(0, 10).includes('\n\n'), 'such a length')
+    for (const destination of ['/topic/a', '/topic/b']) outbox.push(laid(destination, length), 1)
+  }
+  await turn()
+  outbox.dropLine('destination:/topic/a\n')
+  transport.full = false
+  await turn()
+  t.same(
+    transport.writes.flatMap(piece => piece.match(/destination:.*/g) ?? []),
+    ['destination:/topic/b', 'destination:/topic/b'],
+  )
 })
 
 t.test('connections with the same parts share the joined piece, others do not', async t => {

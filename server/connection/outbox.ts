@@ -91,9 +91,7 @@ export class Outbox implements Outlet {
   /** Drops the MESSAGE frames that wait and have `line` among their headers. What waits in one part has one destination. */
   dropLine(line: string): void {
     const wanted = `\n${line}`
-    this.#parts = this.#parts.filter(
-      part => this.#answers?.has(part) || !part.subarray(0, part.indexOf('\n\n') + 1).includes(wanted),
-    )
+    this.#parts = this.#parts.filter(part => this.#answers?.has(part) || !firstHead(part).includes(wanted))
     this.#bytes = this.#parts.reduce((sum, part) => sum + part.length, 0)
     // It may be open now for those who wait for that.
     this.#schedule()
@@ -154,4 +152,10 @@ export class Outbox implements Outlet {
     this.#listeners = []
     for (const listener of listeners) listener()
   }
+}
+
+/** The first MESSAGE's head. What lies before it, such as its length on a WebSocket, may look like an empty line. */
+const firstHead = (part: Buffer): Buffer => {
+  const start = part.indexOf('MESSAGE\n')
+  return part.subarray(start, part.indexOf('\n\n', start) + 1)
 }
