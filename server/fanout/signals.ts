@@ -16,6 +16,8 @@ export interface SignalReader {
   /** As the MESSAGE names it. */
   readonly subscription: string
   readonly outlet: Outlet
+  /** Whether it has ended: also while `subscribe` is under way. */
+  ended(): boolean
   /** Whether they may send to the room. */
   maySend(): boolean | Promise<boolean>
 }
@@ -44,24 +46,19 @@ export class RoomSignals {
     this.#signals.publish(roomChannel(room), signal)
   }
 
-  /** Resolves with how to end it when whatever is said from then on is told. */
-  async subscribe(room: RoomId, reader: SignalReader): Promise<() => void> {
-    let left = false
+  /** Resolves with how to leave when whatever is said from then on is told, as long as the reader has not ended. */
+  subscribe(room: RoomId, reader: SignalReader): Promise<() => void> {
     const tell = (signal: RoomSignal): void => {
-      if (left) return
+      if (reader.ended()) return
       if (reader.outlet.open) reader.outlet.push(this.#frame(room, signal, reader), 1)
       else this.#meter.add('signalsDropped', 1, 'slow')
     }
-    const leave = await this.#signals.subscribe(roomChannel(room), event => {
+    return this.#signals.subscribe(roomChannel(room), event => {
       const signal = event as RoomSignal
       if (signal.except?.includes(reader.user)) return
       if (signal.inside) void ifInside(reader, () => tell(signal))
       else tell(signal)
     })
-    return () => {
-      left = true
-      leave()
-    }
   }
 
   #frame(room: RoomId, signal: RoomSignal, { framing, version, subscription }: SignalReader): Buffer {

@@ -46,17 +46,23 @@ export const listen = async (
   subscribed: Subscribed,
 ): Promise<Outcome> => {
   const stop = await (place.kind === 'signal'
-    ? listenToRoom(connection, place.room, key)
+    ? listenToRoom(connection, place.room, key, subscribed)
     : connection.around.events?.subscribe(connection.identity, event => connection.own.deliver(key, event)))
   if (subscribed.ended) stop?.()
   else if (stop) subscribed.stop = stop
   return DONE
 }
 
-const listenToRoom = async (connection: Connection, room: RoomId, key: string): Promise<() => void> => {
+const listenToRoom = async (
+  connection: Connection,
+  room: RoomId,
+  key: string,
+  subscribed: Subscribed,
+): Promise<() => void> => {
   const { identity, version, framing, outlet } = connection
   const { access, signals } = connection.around
   if (!(await access.mayRead(identity, room))) throw fail('FORBIDDEN', `to read ${room}`)
   const maySend = (): boolean | Promise<boolean> => mayWrite(connection, room)
-  return signals.subscribe(room, { user: identity.user, version, framing, subscription: key, outlet, maySend })
+  const ended = (): boolean => subscribed.ended
+  return signals.subscribe(room, { user: identity.user, version, framing, subscription: key, outlet, ended, maySend })
 }

@@ -5,7 +5,7 @@ import { openRedisSignals } from '../drivers/redis/signals.ts'
 import type { Access } from '../ports/access.ts'
 import type { UserEvents } from '../ports/events.ts'
 import type { Attendance } from '../ports/presence.ts'
-import { roomChannel, type RoomSignal, type UserEvent } from '../ports/signals.ts'
+import { roomChannel, type RoomSignal, type Signals, type UserEvent } from '../ports/signals.ts'
 import { figures, startBridge, startNode, until } from '../testkit/node.ts'
 import { redisUrl } from '../testkit/services.ts'
 import { Probe, wire, type Target, type TransportName } from '../testkit/probe.ts'
@@ -309,6 +309,60 @@ wire(t, '[S-69] UNSUBSCRIBE and the end of a connection, while SUBSCRIBE is unde
   await until(() => listeners.size === 0)
   t.same(ann.frames, [])
 })
+
+/** Signals that are heard at once and stand later, as over a Redis that is far away. */
+const slowSignals = () => {
+  const { port } = memorySignals()
+  const gate = Promise.withResolvers<void>()
+  const signals: Signals = {
+    publish: (channel, event) => port.publish(channel, event),
+    async subscribe(channel, listener) {
+      const leave = await port.subscribe(channel, listener)
+      await gate.promise
+      return leave
+    },
+  }
+  return { signals, stand: gate.resolve }
+}
+
+wire(
+  t,
+  '[S-44] [S-66] [S-72] UNSUBSCRIBE, and the end of the right, while SUBSCRIBE to signals is under way',
+  async (t, transport) => {
+    const { signals, stand } = slowSignals()
+    const lost = new Set<string>()
+    const listeners: ((change: { user: string; room: string }) => void)[] = []
+    const access = {
+      ...openAccess().port,
+      mayRead: ({ user }: { user: string }) => !lost.has(user),
+      changes: (listener: (change: { user: string; room: string }) => void) => void listeners.push(listener),
+    }
+    const bridge = await startBridge(t, {}, { signals, access })
+    const [leaves, loses, says] = [
+      await connect(t, transport, bridge, 'leaves'),
+      await connect(t, transport, bridge, 'loses'),
+      await connect(t, transport, bridge, 'says'),
+    ]
+    const both = [leaves, loses]
+    const destination = '/signal/a'
+    const say = (): Promise<unknown> => says.request('SEND', { destination, type: 'typing' })
+    await listen(loses, '/user/queue/events', 'q')
+    for (const probe of both) probe.send('SUBSCRIBE', { id: 's', destination, receipt: 'late' })
+    for (const probe of both) await probe.settled()
+    await say()
+    for (const probe of both) t.match((await probe.next('MESSAGE')).headers, { destination })
+    await leaves.request('UNSUBSCRIBE', { id: 's' })
+    lost.add('loses')
+    for (const listener of listeners) listener({ user: 'loses', room: 'a' })
+    t.match((await loses.next('MESSAGE')).headers, { type: 'removed' })
+    await say()
+    stand()
+    for (const probe of both) t.equal((await probe.next('RECEIPT')).headers['receipt-id'], 'late')
+    await say()
+    for (const probe of both) await probe.settled()
+    t.same([leaves.frames, loses.frames], [[], []])
+  },
+)
 
 wire(t, '[S-69] where nothing is known of users the queue stays empty', async (t, transport) => {
   const node = await startNode(t)
