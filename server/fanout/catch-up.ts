@@ -22,6 +22,8 @@ export class CatchUp {
   #scheduled = false
   /** Those whose outlet is shut: one listener an outlet, however many come and go meanwhile. */
   readonly #shut = new WeakMap<Outlet, Set<Subscription>>()
+  /** Those that may have their next page, as was asked for it. */
+  readonly #allowed = new WeakSet<Subscription>()
   readonly #logger: Logger
   readonly #retryMs: number
 
@@ -68,8 +70,9 @@ export class CatchUp {
    * One page; returns its bytes, about. Whoever is not finished is queued again, when it can go on. Each page is asked for
    * anew: rights may have ended since the last.
    */
-  #step(subscription: Subscription, allowed = false): number {
+  #step(subscription: Subscription): number {
     const { room, options } = subscription
+    const allowed = this.#allowed.delete(subscription)
     const behind = subscription.next < room.recent.first
     if (subscription.ended || subscription.credit <= 0 || (behind && !room.tail)) {
       // An acknowledgement that opens the window, or the tail when it goes on, hands it in again.
@@ -90,7 +93,9 @@ export class CatchUp {
   async #ask(subscription: Subscription, answer: boolean | Promise<boolean>): Promise<void> {
     try {
       if (!(await answer)) throw fail('FORBIDDEN', `to read ${subscription.room.id}`)
-      this.#step(subscription, true)
+      // Many are answered in one turn: of their pages too it takes only so much.
+      this.#allowed.add(subscription)
+      this.#enqueue(subscription)
     } catch (cause) {
       subscription.fail(toHoofbeatError(cause))
     }

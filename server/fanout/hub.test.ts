@@ -10,6 +10,7 @@ const code = (promise: Promise<unknown>): Promise<string> =>
 const endOf = ({ ends }: Fan): string[] => ends.map(error => error.code)
 const notices = ({ reader }: Fan): (string | undefined)[] =>
   reader.frames.map(({ headers }) => headers.get('recovered'))
+const users = ({ subscription }: Fan): number => subscription.options.style.users
 const ids = ({ reader }: Fan): (string | undefined)[] => reader.frames.map(({ headers }) => headers.get('message-id'))
 
 // ── A room opens and closes ──
@@ -29,7 +30,7 @@ void t.test('the first subscriber starts the tail, the others share it, and the 
   await until(() => fan.log.tails.size === 0)
   fan.log.say('room', 'nobody')
   t.equal(all[0]!.reader.frames.length, 1)
-  t.same([fan.hub.rooms, fan.hub.recentBytes, fan.hub.styles], [0, 0, 0], 'nothing is left behind')
+  t.same([fan.hub.rooms, fan.hub.recentBytes, users(all[0]!)], [0, 0, 0], 'nothing is left behind')
 })
 
 void t.test('the tail goes on if someone comes back in time', async t => {
@@ -53,12 +54,13 @@ void t.test('a room that cannot be opened refuses all who wait for it and leaves
   fan.log.calls[0]!.refuse(fail('LOG_UNAVAILABLE'))
   t.same(await Promise.all(waiting), ['LOG_UNAVAILABLE', 'LOG_UNAVAILABLE'])
   t.equal(fan.log.calls.length, 0)
-  t.same([fan.hub.rooms, fan.hub.styles, fan.log.tails.size, fan.gone], [0, 0, 0, []])
+  t.same([fan.hub.rooms, fan.log.tails.size, fan.gone], [0, 0, []])
   fan.log.held = false
-  const { reader } = await fan.join('room')
+  const one = await fan.join('room')
   await turns()
   fan.log.say('room', 'hello')
-  t.same(reader.bodies, ['hello'])
+  t.same(one.reader.bodies, ['hello'])
+  t.equal(users(one), 1, 'those who were refused have no style')
 })
 
 void t.test('a start that cannot be looked up is refused, and the room closes again', async t => {
@@ -71,7 +73,9 @@ void t.test('a start that cannot be looked up is refused, and the room closes ag
   fan.log.calls[0]!.refuse(fail('LOG_UNAVAILABLE'))
   t.equal(await refused, 'LOG_UNAVAILABLE')
   await until(() => fan.log.tails.size === 0)
-  t.same([fan.hub.rooms, fan.hub.styles], [0, 0])
+  t.equal(fan.hub.rooms, 0)
+  fan.log.held = false
+  t.equal(users(await fan.join('room')), 1, 'who was refused has no style')
 })
 
 void t.test('a room that is not there is said to be gone, and can be subscribed to once it is made', async t => {
@@ -94,7 +98,7 @@ void t.test('closing ends everyone and refuses whoever comes, also who is on the
   t.equal(await opening, 'DRAINING')
   t.equal(await code(fan.join('open')), 'DRAINING')
   t.same(endOf(open), ['DRAINING'])
-  t.same([fan.log.tails.size, fan.hub.rooms, fan.hub.styles], [0, 0, 0])
+  t.same([fan.log.tails.size, fan.hub.rooms, users(open)], [0, 0, 0])
 })
 
 // ── A room that is removed ──
@@ -109,7 +113,8 @@ void t.test('when a room is removed its subscribers end, once, and a fresh subsc
   await fan.log.remove('room')
   for (const each of old) t.same(endOf(each), ['NO_SUCH_ROOM'])
   t.same(endOf(left), [], 'who had left is told nothing')
-  t.same([fan.gone, fan.hub.rooms, fan.hub.recentBytes, fan.hub.styles], [['room'], 0, 0, 0])
+  t.same([fan.gone, fan.hub.rooms, fan.hub.recentBytes], [['room'], 0, 0])
+  t.same([...old, left].map(users), [0, 0, 0])
   fan.log.make('room')
   const fresh = await fan.join('room')
   for (const each of old) each.subscription.end()
@@ -158,7 +163,7 @@ void t.test('regression: a room removed while a start was looked up refuses, and
   fan.log.calls[0]!.step()
   t.equal(await joining, 'NO_SUCH_ROOM')
   t.same(endOf(first), ['NO_SUCH_ROOM'])
-  t.equal(fan.hub.styles, 0)
+  t.equal(users(first), 0)
 })
 
 // ── A tail that breaks off ──

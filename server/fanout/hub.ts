@@ -15,7 +15,7 @@ import { Subscription, type SubscriptionOptions } from './subscription.ts'
 /** A subscription as asked for; the hub finds the style that others share. */
 export type Wanted = Omit<SubscriptionOptions, 'style'> & { readonly style: Look }
 
-export interface Subscribed {
+export interface Joined {
   readonly subscription: Subscription
   /** For `after`: whether everything since then is there. */
   readonly recovered?: boolean
@@ -72,16 +72,11 @@ export class Hub {
     return this.#around.memory.used
   }
 
-  /** In how many ways MESSAGE frames have to look. */
-  get styles(): number {
-    return this.#styles.size
-  }
-
   /**
    * Subscribes to a room that exists. When it resolves the start is fixed: whatever is sent after that is delivered,
    * from the next turn on. Rejects with NO_SUCH_ROOM or LOG_UNAVAILABLE, or DRAINING when the hub is closed.
    */
-  async subscribe(id: RoomId, start: Start, wanted: Wanted): Promise<Subscribed> {
+  async subscribe(id: RoomId, start: Start, wanted: Wanted): Promise<Joined> {
     const entry = this.#enter(id)
     const { room } = entry
     try {

@@ -105,6 +105,6 @@ void t.test(
       subscription.end()
     }
     await until(() => fan.hub.rooms === 0)
-    t.same([fan.hub.recentBytes, fan.hub.styles], [0, 0])
+    t.equal(fan.hub.recentBytes, 0)
   },
 )

@@ -29,12 +29,6 @@ export interface Style extends Look {
 export class Styles {
   readonly #byFraming = new Map<Framing, Map<string, Style>>()
 
-  get size(): number {
-    let size = 0
-    for (const known of this.#byFraming.values()) size += known.size
-    return size
-  }
-
   take(look: Look): Style {
     let known = this.#byFraming.get(look.framing)
     if (!known) this.#byFraming.set(look.framing, (known = new Map()))

@@ -1,6 +1,6 @@
 import { fail } from '../errors.ts'
 import { parseDestination, parseMessageId } from '../fanout/destination.ts'
-import type { Subscribed as SubscribedTo } from '../fanout/hub.ts'
+import type { Joined } from '../fanout/hub.ts'
 import type { Start } from '../fanout/start.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import type { Frame } from '../stomp/frame.ts'
@@ -56,7 +56,7 @@ const join = async (connection: Connection, frame: Frame, join: Join): Promise<O
   const acks = mode !== 'auto'
   // It may be gone: whoever comes next looks again.
   const forget = (): void => rooms.forget(room)
-  const enter = (): Promise<SubscribedTo> =>
+  const enter = (): Promise<Joined> =>
     hub.subscribe(room, start, {
       style: { version: connection.version, framing: connection.framing, subscription: id, acks },
       outlet: connection.outlet,

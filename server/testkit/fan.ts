@@ -1,6 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { HoofbeatError } from '../errors.ts'
-import { Hub, type HubOptions, type Subscribed } from '../fanout/hub.ts'
+import { Hub, type HubOptions, type Joined } from '../fanout/hub.ts'
 import type { Start } from '../fanout/start.ts'
 import type { Look } from '../fanout/style.ts'
 import type { Subscription } from '../fanout/subscription.ts'
@@ -10,7 +10,7 @@ import { ModelLog } from './model-log.ts'
 import { Reader } from './reader.ts'
 
 /** Someone who subscribed: what they were told and what they got. */
-export interface Fan extends Subscribed {
+export interface Fan extends Joined {
   readonly reader: Reader
   /** Why it ended by itself. */
   readonly ends: HoofbeatError[]
@@ -22,6 +22,7 @@ export interface FanOptions {
   readonly look?: Partial<Look>
   readonly window?: number
   readonly cumulative?: boolean
+  readonly mayRead?: () => Promise<boolean>
 }
 
 /** A hub on a log, what it counted and what it logged. */
@@ -55,17 +56,18 @@ export class FanOut<Log extends RoomLog = ModelLog> {
   }
 
   async join(room: string, start: Start = 'now', options: FanOptions = {}): Promise<Fan> {
-    const { reader = new Reader(), look, window, cumulative } = options
+    const { reader = new Reader(), look, window, cumulative, mayRead } = options
     const ends: HoofbeatError[] = []
-    const subscribed = await this.hub.subscribe(room, start, {
+    const joined = await this.hub.subscribe(room, start, {
       style: { version: '1.2', framing: bare, subscription: 'sub-0', acks: window !== undefined, ...look },
       outlet: reader,
       meter: this.meter,
       ...(window === undefined ? {} : { window }),
       ...(cumulative === undefined ? {} : { cumulative }),
+      ...(mayRead === undefined ? {} : { mayRead }),
       onEnd: error => void ends.push(error),
     })
-    return { ...subscribed, reader, ends }
+    return { ...joined, reader, ends }
   }
 }
 
