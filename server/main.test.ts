@@ -83,6 +83,7 @@ t.test('it says where it listens, serves health, metrics and page, and SIGTERM d
     'hoofbeat_append_seconds_count': 10,
   })
   t.ok(all.get('hoofbeat_bytes_out_total')! > 20 * 100)
+  t.ok(all.get('hoofbeat_recent_bytes')! > 10 * 500, 'of the room that is tailed')
   t.ok(all.get('hoofbeat_log_lag_seconds_count')! >= 1)
   node.process.kill('SIGTERM')
   for (const probe of probes) t.match((await probe.error()).headers, { code: 'DRAINING' })

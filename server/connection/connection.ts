@@ -19,7 +19,7 @@ import { SKIPPED } from './lanes.ts'
 import type { NodeParts } from './node.ts'
 import { Outbox } from './outbox.ts'
 import { OwnQueue } from './own-queue.ts'
-import type { Rate } from './quotas.ts'
+import type { Rates } from './quotas.ts'
 import { Throttle } from './throttle.ts'
 import { Timeouts } from './timeouts.ts'
 import type { Transport } from './transport.ts'
@@ -48,7 +48,7 @@ export class Connection implements FrameConnection {
   readonly #timeouts: Timeouts
   readonly #logger: Logger
   #identity: Identity | undefined
-  #rate: Rate | undefined
+  #rates: Rates | undefined
   #state: FrameHandler = connecting
   /** CONNECT is being checked: later frames are in a version that is not known yet. */
   #authenticating = false
@@ -163,7 +163,7 @@ export class Connection implements FrameConnection {
     }
     if (intake.full) intake.whenRoom(this.#advance)
     if (this.#underWay.count >= config.UNSETTLED_APPENDS || intake.full || this.#isDeaf()) return true
-    return this.#rate !== undefined && this.#throttle.holds(this.#rate)
+    return this.#rates !== undefined && this.#throttle.holds(this.#rates.sends)
   }
 
   /** Whether the client asks and asks, and does not read the answers. */
@@ -228,7 +228,7 @@ export class Connection implements FrameConnection {
     const { access, quotas } = this.around
     if (this.#over || this.#gone) return access.left?.(identity)
     try {
-      this.#rate = quotas.login(identity.user)
+      this.#rates = quotas.login(identity.user)
     } catch (error) {
       access.left?.(identity)
       throw error
@@ -261,11 +261,11 @@ export class Connection implements FrameConnection {
   }
 
   spend(): void {
-    this.#rate!.spend()
+    this.#rates!.sends.spend()
   }
 
   maySignal(): boolean {
-    return this.around.quotas.maySignal(this.identity.user)
+    return this.#rates!.signals.take()
   }
 
   mayMakeRoom(): boolean {
@@ -375,13 +375,12 @@ export class Connection implements FrameConnection {
   }
 
   /** The node goes: what is under way is settled, then the client is sent elsewhere. */
-  async drain(retryAfterMs: number, settle: Promise<unknown>): Promise<void> {
-    const headers = { 'retry-after-ms': retryAfterMs.toFixed(0) }
-    this.own.tellSession('draining', headers)
+  async drain(retryAfter: Record<string, string>, settle: Promise<unknown>): Promise<void> {
+    this.own.tellSession('draining', retryAfter)
     this.#draining = true
     this.#setReading()
     await Promise.race([this.settled(), settle])
-    this.fail(fail('DRAINING', undefined, { headers }))
+    this.fail(fail('DRAINING', undefined, { headers: retryAfter }))
   }
 
   /** Ends it without waiting for anything more. */

@@ -54,7 +54,8 @@ wire(
     await until(() => node.gauges().unsettledBytes > 2000)
     const drained = node.drain()
     const late = await Probe.open(t, transport, here)
-    t.match((await late.error()).headers, { code: 'DRAINING' }, 'a connection that comes now')
+    const again = { 'code': 'DRAINING', 'retry-after-ms': /^\d+$/ }
+    t.match((await late.error()).headers, again, 'a connection that comes now')
     t.match((await reader.error()).headers, { code: 'DRAINING' })
     t.equal(probe.frames.length, 0)
     open()

@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly ratePatience?: number
 }
 
+type Gauge = 'connections' | 'subscriptions' | 'rooms' | 'outboxBytes' | 'unsettledBytes' | 'recentBytes'
+
 const RATE_PATIENCE_MS = 10_000
 
 /** A draining node sends its clients elsewhere at this pace, so that they do not all arrive there at once. */
@@ -108,7 +110,7 @@ export class Node {
   }
 
   /** What there is now. */
-  gauges(): { connections: number; subscriptions: number; rooms: number; outboxBytes: number; unsettledBytes: number } {
+  gauges(): Record<Gauge, number> {
     let subscriptions = 0
     let outboxBytes = 0
     for (const connection of this.#connections) {
@@ -122,6 +124,7 @@ export class Node {
       rooms: hub.rooms,
       outboxBytes,
       unsettledBytes: intake.bytes,
+      recentBytes: hub.recentBytes,
     }
   }
 
@@ -132,7 +135,7 @@ export class Node {
     const { meter, quotas } = this.#parts
     meter.add('connections')
     try {
-      if (this.draining) throw fail('DRAINING')
+      if (this.draining) throw fail('DRAINING', undefined, { headers: this.#retryAfter() })
       quotas.arrive(transport.address)
       this.#admitted.add(connection)
     } catch (error) {
@@ -155,11 +158,9 @@ export class Node {
    */
   async drain(): Promise<void> {
     this.draining = true
-    const most = this.#parts.config.DRAIN_SECONDS * 1000
-    const spread = Math.min(most, this.#connections.size * DRAIN_MS_PER_CONNECTION)
     const late = Promise.withResolvers<void>()
-    const timeout = setTimeout(late.resolve, most)
-    const drains = Array.from(this.#connections, connection => connection.drain(Math.random() * spread, late.promise))
+    const timeout = setTimeout(late.resolve, this.#mostDrain)
+    const drains = Array.from(this.#connections, connection => connection.drain(this.#retryAfter(), late.promise))
     await Promise.all(drains)
     await Promise.race([this.#empty(), late.promise])
     clearTimeout(timeout)
@@ -169,6 +170,17 @@ export class Node {
     })
     clearInterval(this.#ticking)
     this.#parts.hub.close()
+  }
+
+  /** How long a drain takes at most, ms. */
+  get #mostDrain(): number {
+    return this.#parts.config.DRAIN_SECONDS * 1000
+  }
+
+  /** When one of those who are sent elsewhere is to come there. */
+  #retryAfter(): { 'retry-after-ms': string } {
+    const spread = Math.min(this.#mostDrain, this.#connections.size * DRAIN_MS_PER_CONNECTION)
+    return { 'retry-after-ms': (Math.random() * spread).toFixed(0) }
   }
 
   /** Resolves when no connection is left. */

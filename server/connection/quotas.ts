@@ -56,11 +56,16 @@ export class Rate {
   }
 }
 
+/** What each user does on a node, in so far as it is limited. */
+export interface Rates {
+  /** Of SENDs into rooms. */
+  readonly sends: Rate
+  readonly signals: Rate
+}
+
 interface User {
   connections: number
-  /** Of SENDs into rooms, and of signals. */
-  readonly rate: Rate
-  readonly signals: Rate
+  readonly rates: Rates
 }
 
 /** What a node allows each user and each address. */
@@ -87,24 +92,19 @@ export class Quotas {
     this.#addresses.set(address, connections + 1)
   }
 
-  /** One that arrived logs in; throws TOO_MANY_CONNECTIONS. Returns the user's rate. */
-  login(user: string): Rate {
+  /** One that arrived logs in; throws TOO_MANY_CONNECTIONS. Returns the user's rates. */
+  login(user: string): Rates {
     const known = this.#users.get(user) ?? this.#newcomer()
     if (known.connections >= this.#limits.CONNECTIONS_PER_USER) throw this.#refuse('user', 'of this user')
     known.connections++
     this.#users.set(user, known)
     this.#waiting--
-    return known.rate
+    return known.rates
   }
 
   #newcomer(): User {
     const { SENDS_PER_SECOND: sends, SIGNALS_PER_SECOND: signals } = this.#limits
-    return { connections: 0, rate: new Rate(sends), signals: new Rate(signals) }
-  }
-
-  /** Whether a user who has logged in may say one more thing that is fleeting now; counts it if so. */
-  maySignal(user: string): boolean {
-    return this.#users.get(user)!.signals.take()
+    return { connections: 0, rates: { sends: new Rate(sends), signals: new Rate(signals) } }
   }
 
   #refuse(reason: string, detail: string): HoofbeatError {
@@ -127,7 +127,7 @@ export class Quotas {
     const forget = (): void => {
       if (known.connections === 0 && this.#users.get(user) === known) this.#users.delete(user)
     }
-    setTimeout(forget, Math.max(known.rate.refill, known.signals.refill)).unref()
+    setTimeout(forget, Math.max(known.rates.sends.refill, known.rates.signals.refill)).unref()
   }
 
   /** Whether `user` at `address` may make one more room in this minute; counts it if so. */

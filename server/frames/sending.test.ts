@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { openAccess } from '../drivers/open.ts'
 import type { Credentials } from '../ports/access.ts'
-import { startBridge, startNode } from '../testkit/node.ts'
+import { startBridge, startNode, until } from '../testkit/node.ts'
 import { Probe, transports, wire, type TransportName } from '../testkit/probe.ts'
+import { StillTransport } from '../testkit/still-transport.ts'
 
 const node = await startNode(t)
 
@@ -310,6 +312,39 @@ wire(t, '[S-32] idempotency-key: a repeat is one message and the same RECEIPT', 
     probe.send('SEND', { destination, 'idempotency-key': key, 'receipt': 'r' })
     t.match((await probe.error()).headers, { 'code': 'BAD_HEADER', 'receipt-id': 'r' })
   }
+})
+
+t.test('[S-61] also what is fleeting, however long ago the client has left', async t => {
+  const gate = Promise.withResolvers<boolean>()
+  const maySend = (_who: unknown, room: string) => (room === 'slow' ? gate.promise : true)
+  const { node, log, ...bridge } = await startBridge(
+    t,
+    { UNSETTLED_APPENDS: '1' },
+    { access: { ...openAccess().port, maySend } },
+  )
+  const hears = await Probe.connect(t, 'tcp', bridge)
+  await hears.request('SUBSCRIBE', { id: 's', destination: '/signal/a' })
+  const connection = node.accept(new StillTransport())
+  connection.receive(Buffer.from('CONNECT\nlogin:leaves\n\n\0'))
+  await until(() => connection.user === 'leaves')
+  connection.receive(
+    Buffer.from(
+      'SEND\ndestination:/topic/slow\n\n\0SEND\ndestination:/signal/a\ntype:typing\n\n\0SEND\ndestination:/topic/last\n\n\0',
+    ),
+  )
+  mock.timers.enable({ apis: ['setTimeout'] })
+  node.closed(connection)
+  // What was known of the user's rates is forgotten.
+  mock.timers.tick(60_000)
+  mock.timers.reset()
+  gate.resolve(true)
+  t.match((await hears.next('MESSAGE')).headers, { type: 'typing', sender: 'leaves' })
+  const lengthOf = (room: string) =>
+    log.port.bounds(room).then(
+      ({ next }) => next,
+      () => 0n,
+    )
+  await until(async () => (await lengthOf('last')) === 1n)
 })
 
 wire(t, '[checklist 57] [S-61] frames that were received before a client left are processed', async (t, transport) => {

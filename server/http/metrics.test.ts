@@ -4,8 +4,9 @@ import { errors } from '../errors.ts'
 import { createMetrics, type Gauges } from './metrics.ts'
 
 const setUp = async (t: Test) => {
-  const gauges = { connections: 0, subscriptions: 0, rooms: 0, outboxBytes: 0, unsettledBytes: 0, keysReachable: 0 }
-  const { meter, routes } = createMetrics((): Gauges => gauges)
+  const bytes = { outboxBytes: 0, unsettledBytes: 0, recentBytes: 0 }
+  const gauges: Gauges = { connections: 0, subscriptions: 0, rooms: 0, ...bytes, keysReachable: 0 }
+  const { meter, routes } = createMetrics(() => gauges)
   const app = fastify()
   routes(app)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -33,6 +34,7 @@ void t.test('gauges are read when they are asked for', async t => {
     rooms: 3,
     outboxBytes: 4,
     unsettledBytes: 5,
+    recentBytes: 6,
     keysReachable: 1,
   })
   const samples = await scrape()
@@ -41,6 +43,7 @@ void t.test('gauges are read when they are asked for', async t => {
   t.equal(samples.get('hoofbeat_rooms_tailed'), 3)
   t.equal(samples.get('hoofbeat_outbox_bytes'), 4)
   t.equal(samples.get('hoofbeat_unsettled_bytes'), 5)
+  t.equal(samples.get('hoofbeat_recent_bytes'), 6)
   t.equal(samples.get('hoofbeat_keys_reachable'), 1)
 })
 

@@ -14,6 +14,8 @@ export interface Gauges {
   readonly outboxBytes: number
   /** Bytes of appends that are not durable yet. */
   readonly unsettledBytes: number
+  /** Bytes of recent messages that are kept, of at most RECENT_BYTES. */
+  readonly recentBytes: number
   /** 1 while idempotency keys can be looked up, 0 while what has one waits for that. */
   readonly keysReachable: number
 }
@@ -61,6 +63,7 @@ const gauges: Record<keyof Gauges, { readonly name: string; readonly help: strin
   rooms: { name: 'rooms_tailed', help: 'Rooms whose log is tailed' },
   outboxBytes: { name: 'outbox_bytes', help: 'Bytes that wait in outboxes' },
   unsettledBytes: { name: 'unsettled_bytes', help: 'Bytes of appends that are not durable yet' },
+  recentBytes: { name: 'recent_bytes', help: 'Bytes of recent messages that are kept in memory' },
   keysReachable: { name: 'keys_reachable', help: 'Whether idempotency keys can be looked up' },
 }
 
