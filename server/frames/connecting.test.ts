@@ -119,7 +119,7 @@ wire(
   },
 )
 
-wire(t, '[checklist 27] [S-11] nothing before CONNECT is processed', async (t, transport) => {
+wire(t, '[checklist 27, 59] [S-11] [S-65] nothing before CONNECT is processed', async (t, transport) => {
   const destination = `/topic/before-${transport}`
   const listener = await Probe.connect(t, transport, node)
   await listener.request('SUBSCRIBE', { id: 's', destination })
@@ -129,7 +129,7 @@ wire(t, '[checklist 27] [S-11] nothing before CONNECT is processed', async (t, t
       `${command}\ndestination:${destination}\nreceipt:r\nid:1\n\n\0CONNECT\n\n\0SEND\ndestination:${destination}\n\nno\0`,
     )
     const { headers } = await probe.error()
-    t.equal(headers['code'], 'NOT_CONNECTED', command)
+    t.match(headers, { 'code': 'NOT_CONNECTED', 'receipt-id': 'r' }, command)
     t.equal(probe.frames.length, 0, 'nothing but ERROR came')
   }
   await listener.request('SEND', { destination }, 'barrier')

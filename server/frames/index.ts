@@ -1,4 +1,5 @@
 import { fail } from '../errors.ts'
+import { refuse } from '../stomp/frame.ts'
 import { ack } from './ack.ts'
 import { connect } from './connect.ts'
 import { DONE, type FrameHandler } from './connection.ts'
@@ -22,7 +23,7 @@ const handlers: Readonly<Record<string, FrameHandler>> = {
 
 /** The state before CONNECTED: only CONNECT or STOMP is taken. */
 export const connecting: FrameHandler = (connection, frame) => {
-  if (frame.command !== 'CONNECT' && frame.command !== 'STOMP') throw fail('NOT_CONNECTED', frame.command)
+  if (frame.command !== 'CONNECT' && frame.command !== 'STOMP') throw refuse(frame, 'NOT_CONNECTED', frame.command)
   return connect(connection, frame)
 }
 

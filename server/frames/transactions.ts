@@ -35,8 +35,7 @@ export class Transactions {
 
   parkSend(name: string, room: RoomId, record: NewRecord): void {
     const transaction = this.#find(name)
-    // What was received may be a small part of a large chunk, which would be kept with it.
-    transaction.sends.push({ room, record: { ...record, body: Buffer.from(record.body) } })
+    transaction.sends.push({ room, record })
     this.#park(transaction, sizeOf(record))
   }
 

@@ -3,6 +3,25 @@ import { EMPTY } from './frame.ts'
 /** Bytes that are not worth thinking about. */
 const SMALL = 512
 
+/** Small copies lie together in stores of this size, bytes: memory of its own is dear. */
+const SHELF = 4 * SMALL
+let shelf = EMPTY
+let shelved = 0
+
+/** What `length` bytes that somebody keeps may keep in memory, with all that lies beside them. */
+const worth = (length: number): number => Math.max(SHELF, 4 * length)
+
+/** Memory for a copy, not from Node's pool: a few bytes would keep all of the pool's slab alive. */
+const placeFor = (length: number): Buffer => {
+  if (length > SHELF / 2) return Buffer.allocUnsafeSlow(length)
+  if (shelved + length > shelf.length) {
+    shelf = Buffer.allocUnsafeSlow(SHELF)
+    shelved = 0
+  }
+  shelved += length
+  return shelf.subarray(shelved - length, shelved)
+}
+
 /**
  * The bytes that were received and not yet consumed, always in one piece: `bytes` from `start` on.
  *
@@ -46,10 +65,18 @@ export class Carry {
     this.bytes = this.#store.subarray(0, end)
   }
 
+  /** The bytes from `from` to before `to`, for whoever keeps them: a copy, where they are a small part of what came. */
+  take(from: number, to: number): Buffer {
+    if (this.capacity <= worth(to - from)) return this.bytes.subarray(from, to)
+    const copy = placeFor(to - from)
+    this.bytes.copy(copy, 0, from, to)
+    return copy
+  }
+
   /** Lets go of what a small rest would keep in memory for as long as the other side likes. */
   settle(): void {
     if (this.start === this.bytes.length) this.clear()
-    else if (this.capacity > Math.max(2 * SMALL, 4 * this.length)) this.#move(this.length)
+    else if (this.capacity > worth(this.length)) this.#move(this.length)
   }
 
   clear(): void {
@@ -65,7 +92,7 @@ export class Carry {
   }
 
   #move(capacity: number): void {
-    // Not from Node's pool: a few bytes would keep all of the pool's slab alive.
+    // Not from Node's pool either.
     this.#store = Buffer.allocUnsafeSlow(Math.max(capacity, SMALL))
     const length = this.bytes.copy(this.#store, 0, this.start)
     this.bytes = this.#store.subarray(0, length)

@@ -1,8 +1,8 @@
-import { fail } from '../errors.ts'
+import { type ErrorCode, fail, type HoofbeatError } from '../errors.ts'
 
 export type Version = '1.0' | '1.1' | '1.2'
 
-/** One STOMP frame. Of repeated headers the map holds the first. `body` may share memory with what was received. */
+/** One STOMP frame. Of repeated headers the map holds the first. `body` may share memory with what was received, of which it is no small part then. */
 export interface Frame {
   readonly command: string
   readonly headers: ReadonlyMap<string, string>
@@ -24,4 +24,10 @@ export const chooseVersion = (acceptVersion: string | undefined): Version => {
   const chosen = VERSIONS.findLast(version => offered.includes(version))
   if (chosen === undefined) throw fail('UNSUPPORTED_VERSION', undefined, { headers: { version: VERSIONS.join(',') } })
   return chosen
+}
+
+/** The error of a frame whose headers are known: it names the receipt that was asked for. */
+export const refuse = ({ headers }: Pick<Frame, 'headers'>, code: ErrorCode, detail: string): HoofbeatError => {
+  const receipt = headers.get('receipt')
+  return fail(code, detail, receipt === undefined ? {} : { headers: { 'receipt-id': receipt } })
 }

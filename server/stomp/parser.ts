@@ -1,6 +1,6 @@
-import { type ErrorCode, fail, type HoofbeatError } from '../errors.ts'
+import { fail, type HoofbeatError } from '../errors.ts'
 import { Carry } from './carry.ts'
-import { EMPTY, type Frame, type Version } from './frame.ts'
+import { EMPTY, type Frame, refuse, type Version } from './frame.ts'
 import { type Head, LONGEST_COMMAND, parseCommand, parseHead, takesCrLf } from './head.ts'
 
 /** `bodyBytes`: of a body; `headers`: header lines of a frame; `headerBytes`: of a header line, without its end. */
@@ -13,6 +13,10 @@ export interface ParserLimits {
 const NUL = 0
 const LF = 10
 const CR = 13
+
+/** The bytes of the longest frame within `limits`, with its line ends. */
+export const longestFrame = ({ bodyBytes, headers, headerBytes }: ParserLimits): number =>
+  LONGEST_COMMAND + 2 + headers * (headerBytes + 2) + 2 + bodyBytes + 1
 
 /**
  * Reads client frames from a stream of bytes, however it is cut.
@@ -43,13 +47,7 @@ export class Parser {
 
   constructor(limits: ParserLimits) {
     this.#limits = limits
-    const longestHead = LONGEST_COMMAND + 2 + limits.headers * (limits.headerBytes + 2) + 2
-    this.#carry = new Carry(longestHead + limits.bodyBytes + 1)
-  }
-
-  /** Bytes pushed and not yet consumed. 0 after an error. */
-  get pending(): number {
-    return this.#carry.length
+    this.#carry = new Carry(longestFrame(limits))
   }
 
   /** Adds bytes, which nobody may write to afterwards. After an error they are dropped. */
@@ -183,7 +181,7 @@ export class Parser {
       throw refuse(head, 'BAD_FRAME', wrong)
     }
     carry.start = to + 1
-    return from === to ? EMPTY : bytes.subarray(from, to)
+    return from === to ? EMPTY : carry.take(from, to)
   }
 
   /** Where the NUL is that ends a body without content-length. */
@@ -197,9 +195,3 @@ export class Parser {
 }
 
 const isLetter = (byte: number): boolean => (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a
-
-/** The error of a frame whose headers are known. */
-const refuse = ({ headers }: Head, code: ErrorCode, detail: string): HoofbeatError => {
-  const receipt = headers.get('receipt')
-  return fail(code, detail, receipt === undefined ? {} : { headers: { 'receipt-id': receipt } })
-}
