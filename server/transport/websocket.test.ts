@@ -356,6 +356,27 @@ t.test('[S-04] a message larger than the largest frame is closed with 1009, with
   t.equal(close.payload.readUInt16BE(), 1009)
 })
 
+t.test('[S-04] 16,384 fragments and 60 pings at once are taken, one more is not', async t => {
+  const peer = await connectedPeer(t)
+  const fragments = (count: number): Buffer => {
+    const first = (i: number): number => (i === 0 ? BINARY : CONTINUATION) | (i === count - 1 ? FIN : 0)
+    return Buffer.concat(Array.from({ length: count }, (_, i) => frameOf(first(i), '\n')))
+  }
+  peer.socket.write(fragments(16_384))
+  peer.send(FIN | TEXT, 'BEGIN\ntransaction:t\nreceipt:r\n\n\0')
+  t.match((await peer.frame()).payload.toString(), /^RECEIPT\n/)
+  peer.socket.write(fragments(16_385))
+  const close = await peer.frame()
+  t.equal(close.first, FIN | CLOSE)
+  t.equal(close.payload.readUInt16BE(), 1008)
+  const pinger = await connectedPeer(t)
+  const pings = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => frameOf(FIN | PING, '')))
+  pinger.socket.write(pings(60))
+  for (let i = 0; i < 60; i++) t.equal((await pinger.frame()).first, FIN | PONG)
+  pinger.socket.write(pings(61))
+  await pinger.ended()
+})
+
 t.test('[S-18] one message that never ends counts before CONNECTED', async t => {
   const peer = await openPeer(t)
   peer.send(TEXT, 'CONNECT\n')

@@ -10,6 +10,8 @@ import type { Framing } from '../stomp/framing.ts'
 import { unacknowledged } from './send-queues.ts'
 
 const PROTOCOLS = ['v12.stomp', 'v11.stomp', 'v10.stomp']
+/** [S-04] What ws takes by itself too: an update may change that, and must not change the protocol. */
+const LIMITS = { maxFragments: 16_384, maxPendingAutoPongs: 60 }
 const TEXT = 0x81
 const BINARY = 0x82
 
@@ -33,6 +35,7 @@ const endpoint = async (app: FastifyInstance, options: WebSocketOptions): Promis
   await app.register(websocket, {
     options: {
       maxPayload: options.maxPayload,
+      ...LIMITS,
       perMessageDeflate: false,
       clientTracking: false,
       handleProtocols: offered => PROTOCOLS.find(protocol => offered.has(protocol)) ?? false,
