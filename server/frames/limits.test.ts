@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { RoomLog } from '../ports/room-log.ts'
+import { longestFrame } from '../stomp/parser.ts'
 import { startBridge, startNode, until } from '../testkit/node.ts'
 import { Probe, wire, type TransportName } from '../testkit/probe.ts'
 
@@ -48,6 +49,18 @@ wire(t, '[checklist 17] BODY_BYTES, HEADERS, HEADER_BYTES: at the limit, and one
   const endless = await Probe.connect(t, transport, node)
   endless.raw(`SEND\n${'x'.repeat(300)}`)
   t.match((await endless.error()).headers, { code: 'FRAME_TOO_LARGE' })
+})
+
+t.test('[S-04] the largest message is the largest frame with CR LF for line ends', async t => {
+  const node = await startNode(t, { BODY_BYTES: '100', HEADERS: '1024', HEADER_BYTES: '256' })
+  const probe = await Probe.connect(t, 'websocket', node)
+  const lines = Array.from({ length: 1022 }, (_, i) => `${i}:`.padEnd(256, 'x'))
+  const frame = ['SEND', 'destination:/topic/a', 'receipt:r', ...lines, '', 'x'.repeat(100)].join('\r\n')
+  const most = longestFrame({ bodyBytes: 100, headers: 1024, headerBytes: 256 })
+  probe.raw(`${frame}\0`.padEnd(most, '\n'))
+  t.equal((await probe.next('RECEIPT')).headers['receipt-id'], 'r')
+  probe.raw('\n'.repeat(most + 1))
+  t.equal(await probe.ended(), 1009)
 })
 
 wire(t, 'SUBSCRIPTIONS: at the limit, and one past it', async (t, transport) => {
