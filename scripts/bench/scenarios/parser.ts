@@ -47,8 +47,14 @@ const frameOf = (size: number): Buffer => {
   return Buffer.from(make(body))
 }
 
+/** Pieces of `bytes`, each in memory of its own, as a socket hands them over. */
 const cut = (bytes: Buffer, size: number): Buffer[] =>
-  Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => {
+    const part = bytes.subarray(i * size, (i + 1) * size)
+    const chunk = Buffer.allocUnsafeSlow(part.length)
+    part.copy(chunk)
+    return chunk
+  })
 
 /** Frames a second of CPU that `run` gets out of `chunks`, over and over for `RUN_MS` or longer. */
 const speed = <Chunk>(run: (chunks: readonly Chunk[]) => number, chunks: readonly Chunk[], frames: number): number => {
