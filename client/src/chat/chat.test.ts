@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { SignJWT } from 'jose'
+import { type JWTPayload, SignJWT } from 'jose'
 import t, { type Test } from 'tap'
 import { Chat, type ChatOptions } from './chat.ts'
 
@@ -12,8 +12,8 @@ t.setTimeout(60_000)
 
 const JWT_SECRET = 'thirty-two bytes that nobody knows of'
 /** A token of ann's that ends in so many ms. */
-const tokenFor = (ms: number): Promise<string> =>
-  new SignJWT({ sub: 'ann', exp: (Date.now() + ms) / 1000 })
+const tokenFor = (ms: number, claims: JWTPayload = {}): Promise<string> =>
+  new SignJWT({ sub: 'ann', exp: (Date.now() + ms) / 1000, ...claims })
     .setProtectedHeader({ alg: 'HS256' })
     .sign(Buffer.from(JWT_SECRET))
 
@@ -154,4 +154,103 @@ t.test('rooms and what is heard in them come back with a new connection', async 
   await when(bob, () => bodies(bob, 'r').includes('back'))
   bob.sayTyping('r')
   await when(ann, () => ann.company('r').typing.includes('bob'))
+})
+
+/** How often it has come online. */
+const counting = (chat: Chat): (() => number) => {
+  let times = 0
+  chat.onEvent(({ is }) => is === 'online' && times++)
+  return () => times
+}
+
+t.test('who may not say something fleeting in a room is told once, and says no more of it there', async t => {
+  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
+  const rooms = { read: ['r', 'other'], send: ['other'] }
+  const ann = open(t, node, 'ann', { credentials: { token: await tokenFor(600_000, { rooms }) } })
+  const bob = open(t, node, 'bob', { credentials: { token: await tokenFor(600_000, { sub: 'bob' }) } })
+  const times = counting(ann)
+  for (const room of ['r', 'other']) {
+    for (const chat of [ann, bob]) {
+      chat.join(room)
+      await joined(chat, room)
+    }
+    ann.listen(room)
+  }
+  bob.send('r', 'hello')
+  await when(ann, () => bodies(ann, 'r').length === 1)
+  ann.sayTyping('r')
+  await when(ann, () => times() === 2)
+  ann.listen('r')
+  ann.sayTyping('r')
+  ann.sayRead('r', ann.room('r')!.messages[0]!.id)
+  ann.send('other', 'barrier')
+  await when(ann, () => ann.room('other')?.outgoing.length === 0)
+  t.equal(times(), 2, 'once online again, it stays so')
+  t.equal(ann.room('r')?.is, 'joined', 'it can be read as before')
+
+  const listening = bob.listen('other')
+  ann.sayTyping('other')
+  await when(bob, () => bob.company('other').typing.includes('ann'))
+  listening()
+})
+
+t.test('in a room that refuses us nothing is said, and when it takes us again all is heard', async t => {
+  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
+  const rooms = { read: ['other'], send: ['other'] }
+  const ann = open(t, node, 'ann', { credentials: { token: await tokenFor(600_000, { rooms }) } })
+  const bob = open(t, node, 'bob', { credentials: { token: await tokenFor(600_000, { sub: 'bob' }) } })
+  const times = counting(ann)
+  ann.join('other')
+  await joined(ann, 'other')
+  ann.join('r')
+  ann.listen('r')
+  await when(ann, () => ann.room('r')?.is === 'refused')
+  await online(ann)
+  ann.sayTyping('r')
+  ann.sayRead('r', 'e-1')
+  ann.send('other', 'barrier')
+  await when(ann, () => ann.room('other')?.outgoing.length === 0)
+  t.equal(times(), 2)
+
+  bob.join('r')
+  await joined(bob, 'r')
+  bob.listen('r')
+  ann.signIn({ token: await tokenFor(600_000) })
+  ann.join('r')
+  await joined(ann, 'r')
+  bob.send('r', 'welcome')
+  await when(ann, () => bodies(ann, 'r').includes('welcome'))
+  await when(bob, () => bob.company('r').reads.get('ann') === 'e-1')
+  bob.sayTyping('r')
+  await when(ann, () => ann.company('r').typing.includes('bob'))
+})
+
+t.test('what is fleeting is heard whenever the room was joined, whatever came first', async t => {
+  const node = await startNode(t)
+  const bob = open(t, node, 'bob')
+  const ann = new Chat({ url: node, user: 'ann', credentials: { login: 'ann' } })
+  t.teardown(() => ann.stop())
+  // As on a page that begins in a room: what is to be heard is known before the connection and before the list of rooms.
+  ann.listen('r')
+  ann.start()
+  await online(ann)
+  for (const chat of [ann, bob]) {
+    chat.join('r')
+    await joined(chat, 'r')
+  }
+  bob.listen('r')
+  const hears = async (text: string): Promise<void> => {
+    // What is sent after a room's own RECEIPT finds the subscription before it there.
+    ann.send('r', text)
+    await when(bob, () => bodies(bob, 'r').includes(text))
+    bob.sayTyping('r')
+    await when(ann, () => ann.company('r').typing.includes('bob'))
+    bob.send('r', `${text} yourself`)
+    await when(ann, () => ann.company('r').typing.length === 0)
+  }
+  await hears('hello')
+  ann.leave('r')
+  ann.join('r')
+  await joined(ann, 'r')
+  await hears('back')
 })

@@ -42,6 +42,8 @@ export class Chat {
   readonly #watchers = new Set<() => void>()
   readonly #listeners = new Set<(event: ChatEvent) => void>()
   readonly #company = new Map<RoomId, CompanyIn>()
+  /** Where we may say nothing fleeting, as far as we know. */
+  readonly #muted = new Set<RoomId>()
   /** Who is there. */
   readonly presence = new Presence()
   #user: string
@@ -81,6 +83,11 @@ export class Chat {
   /** Whether it connects with a token. */
   get withToken(): boolean {
     return 'token' in this.#lifeline.credentials
+  }
+
+  /** How many messages are not known to be in their rooms. */
+  get unsent(): number {
+    return this.#unsent.size
   }
 
   /** Immutable; the same object until it changes. Undefined: not joined. */
@@ -123,39 +130,39 @@ export class Chat {
     const known = this.#rooms.get(id)
     if (known && !known.refused) return
     known?.reopen()
+    this.#muted.delete(id)
     const room = known ?? new Room(id, this.#keep)
     this.#rooms.set(id, room)
-    this.#lifeline.connection?.join(id, room.resumeHeaders())
-    if (known && this.#company.has(id)) this.#lifeline.connection?.listen(id)
+    const { connection } = this.#lifeline
+    if (connection) this.#enter(connection, room)
     this.#changed()
   }
 
   leave(id: RoomId): void {
     const room = this.#rooms.get(id)
     if (!room) return
+    if (!room.refused) this.#quit(id)
     this.#rooms.delete(id)
-    if (!room.refused) this.#lifeline.connection?.leave(id)
     this.#changed()
   }
 
-  /** Hears what is fleeting in a room that was joined, until what it answers is called. */
+  /** Hears what is fleeting in a room, while it is joined, until what it answers is called. */
   listen(id: RoomId): () => void {
     const company = new CompanyIn(() => this.#changed())
     this.#company.get(id)?.end()
-    if (!this.#company.has(id) && !this.#rooms.get(id)?.refused) this.#lifeline.connection?.listen(id)
+    if (!this.#company.has(id) && this.#isIn(id)) this.#lifeline.connection?.listen(id)
     this.#company.set(id, company)
     return () => {
       company.end()
       if (this.#company.get(id) !== company) return
       this.#company.delete(id)
-      if (!this.#rooms.get(id)?.refused) this.#lifeline.connection?.unlisten(id)
+      if (this.#isIn(id)) this.#lifeline.connection?.unlisten(id)
     }
   }
 
   /** Tells the others in a room that one is writing, now and then, where it is listened to. */
   sayTyping(id: RoomId): void {
-    const { connection } = this.#lifeline
-    if (connection && this.#company.get(id)?.mayType()) connection.signal(id, 'typing', '')
+    if (this.#maySay(id) && this.#company.get(id)?.mayType()) this.#lifeline.connection?.signal(id, 'typing', '')
   }
 
   /** Tells the others in a room, where it is listened to, up to which message one has read, now or when there is a connection. */
@@ -165,9 +172,30 @@ export class Chat {
   }
 
   #tellRead(id: RoomId): void {
+    const message = this.#maySay(id) ? this.#company.get(id)?.tellRead() : undefined
+    if (message !== undefined) this.#lifeline.connection?.signal(id, 'read', message)
+  }
+
+  /** Whether it is joined, and not refused. */
+  #isIn(id: RoomId): boolean {
+    return this.#rooms.get(id)?.refused === false
+  }
+
+  #maySay(id: RoomId): boolean {
+    return this.#lifeline.connection !== undefined && this.#isIn(id) && !this.#muted.has(id)
+  }
+
+  #enter(connection: Connection, room: Room): void {
+    connection.join(room.id, room.resumeHeaders())
+    if (!this.#company.has(room.id)) return
+    connection.listen(room.id)
+    this.#tellRead(room.id)
+  }
+
+  #quit(id: RoomId): void {
     const { connection } = this.#lifeline
-    const message = connection && this.#company.get(id)?.tellRead()
-    if (message !== undefined) connection?.signal(id, 'read', message)
+    connection?.leave(id)
+    if (this.#company.has(id)) connection?.unlisten(id)
   }
 
   /** Whether somebody is there, as far as it was found out elsewhere. */
@@ -207,12 +235,7 @@ export class Chat {
   #connected(connection: Connection): void {
     const { state } = this.#lifeline
     if (state.is === 'online' && state.user !== '') this.#user = state.user
-    for (const room of this.#rooms.values()) if (!room.refused) connection.join(room.id, room.resumeHeaders())
-    for (const id of this.#company.keys()) {
-      if (this.#rooms.get(id)?.refused !== false) continue
-      connection.listen(id)
-      this.#tellRead(id)
-    }
+    for (const room of this.#rooms.values()) if (!room.refused) this.#enter(connection, room)
     for (const message of this.#unsent.waiting()) this.#put(message)
     this.#tell({ is: 'online' })
   }
@@ -245,9 +268,7 @@ export class Chat {
   #removed(id: unknown): void {
     const room = typeof id === 'string' ? this.#rooms.get(id) : undefined
     if (!room || room.refused) return
-    const { connection } = this.#lifeline
-    connection?.leave(room.id)
-    if (this.#company.has(room.id)) connection?.unlisten(room.id)
+    this.#quit(room.id)
     room.refuse(REMOVED)
   }
 
@@ -266,6 +287,8 @@ export class Chat {
     const message = this.#unsent.get(key)
     if (!message) return
     this.#unsent.remove(key)
+    // Who may write may say that they do.
+    this.#muted.delete(message.room)
     if (id !== undefined) this.#rooms.get(message.room)?.delivered(message, id, this.#user, Date.now())
   }
 
@@ -273,6 +296,7 @@ export class Chat {
     const verdict = judge(end)
     const problem = end.problem ?? TOO_LARGE
     if (verdict.then === 'failRoom') this.#rooms.get(verdict.room)?.refuse(problem)
+    if (verdict.then === 'mute') this.#muted.add(verdict.room)
     if (verdict.then === 'failMessage') this.#unsent.fail(verdict.key, problem)
     return verdict
   }

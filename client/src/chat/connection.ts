@@ -101,9 +101,10 @@ export class Connection {
     this.#client.unsubscribe(signalsOf(room))
   }
 
-  /** Says something fleeting: `typing`, or `read` with a message-id. Nobody answers. */
+  /** Says something fleeting: `typing`, or `read` with a message-id. */
   signal(room: RoomId, type: string, body: string): void {
-    const headers = { type, 'content-type': 'text/plain;charset=utf-8' }
+    const receipt = this.#await({ kind: 'signal', room })
+    const headers = { type, receipt, 'content-type': 'text/plain;charset=utf-8' }
     this.#client.publish({ destination: `/signal/${room}`, headers, body })
   }
 

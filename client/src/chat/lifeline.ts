@@ -156,7 +156,7 @@ export class Lifeline {
       return
     }
     // What failed is left out next time, and a node that is going asked us to leave: neither is a failed try.
-    if (verdict.then === 'failRoom' || verdict.then === 'failMessage' || this.#moving) {
+    if ((verdict.then !== 'again' && verdict.then !== 'stop') || this.#moving) {
       this.#connect()
       return
     }

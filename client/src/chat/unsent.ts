@@ -32,6 +32,10 @@ export class Unsent {
     }
   }
 
+  get size(): number {
+    return this.#messages.size
+  }
+
   get(key: string): Outgoing | undefined {
     return this.#messages.get(key)
   }

@@ -59,6 +59,7 @@ t.test('what concerns one room or one message fails that alone', async t => {
   for (const code of ['FORBIDDEN', 'NO_SUCH_ROOM', 'TOO_MANY_ROOMS', 'BAD_DESTINATION', 'INTERNAL', 'SOMETHING_NEW']) {
     t.same(judge(end(code, { cause: join })), { then: 'failRoom', room: 'r' })
     t.same(judge(end(code, { cause: { kind: 'listen', room: 'r' } })), { then: 'failRoom', room: 'r' })
+    t.same(judge(end(code, { cause: { kind: 'signal', room: 'r' } })), { then: 'mute', room: 'r' })
     t.same(judge(end(code, { cause: send('k') })), { then: 'failMessage', key: 'k' })
   }
   t.same(judge(end('FORBIDDEN')), { then: 'again' }, 'a right that ended: the next SUBSCRIBE tells which')

@@ -5,6 +5,8 @@ export type Cause =
   | { readonly kind: 'join'; readonly room: RoomId }
   /** To what is fleeting in a room. */
   | { readonly kind: 'listen'; readonly room: RoomId }
+  /** Something fleeting that we say in a room. */
+  | { readonly kind: 'signal'; readonly room: RoomId }
   | { readonly kind: 'send'; readonly key: string; readonly bytes: number }
   | { readonly kind: 'renew'; readonly token: string }
 
@@ -31,6 +33,8 @@ export type Verdict =
   | { readonly then: 'stop' }
   /** Connect again at once, without this room. */
   | { readonly then: 'failRoom'; readonly room: RoomId }
+  /** Connect again at once, and say nothing fleeting in this room. */
+  | { readonly then: 'mute'; readonly room: RoomId }
   /** Connect again at once, without this message. */
   | { readonly then: 'failMessage'; readonly key: string }
 
@@ -57,6 +61,7 @@ export const judge = (end: End): Verdict => {
   if (AGAIN.has(problem.code)) return again(end)
   // Whoever may read a room may hear what is fleeting there.
   if (cause?.kind === 'join' || cause?.kind === 'listen') return { then: 'failRoom', room: cause.room }
+  if (cause?.kind === 'signal') return { then: 'mute', room: cause.room }
   if (cause?.kind === 'send') return { then: 'failMessage', key: cause.key }
   if (problem.code === 'FRAME_TOO_LARGE') return blameLargest(end)
   return end.connected || problem.code === 'INTERNAL' ? again(end) : { then: 'stop' }
