@@ -14,6 +14,8 @@ const beside: Partial<Record<ConfigKey, Env>> = {
   KAFKA_SASL_PASSWORD: { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'bridge' },
   ROLES: { ACCESS: 'open' },
   DATABASE_URL: { ACCESS: 'open' },
+  ROOMS: { ACCESS: 'open' },
+  ROOM_NAMES: { ACCESS: 'open' },
   JWT_SECRET: { ACCESS: 'token' },
   JWT_JWKS_URL: { ACCESS: 'token' },
 }
@@ -362,6 +364,16 @@ void t.test('token access takes either a secret or a JWKS address', async t => {
       const message = `ACCESS="${ACCESS}" is not allowed with JWT_SECRET or JWT_JWKS_URL: it takes token`
       t.equal(refusal({ ACCESS, ...env }), message)
     }
+  }
+})
+
+void t.test('rooms of people are in SQL, and not made beforehand', async t => {
+  const why = 'is not allowed with ACCESS="accounts": people make their rooms themselves'
+  t.equal(refusal({ ROOMS: 'declared' }), `ROOMS="declared" ${why}`)
+  t.equal(refusal({ ROOM_NAMES: 'general' }), `ROOM_NAMES ${why}`)
+  t.equal(readConfig({ ROOMS: 'auto' }).ROOMS, 'auto')
+  for (const other of [{ ACCESS: 'open' }, { ACCESS: 'token', JWT_SECRET: 'x'.repeat(32) }]) {
+    t.match(readConfig({ ...other, ROOMS: 'declared', ROOM_NAMES: 'general' }), { ROOMS: 'declared' })
   }
 })
 

@@ -245,6 +245,12 @@ const checkTogether = (config: Config): void => {
   if (config.ACCESS === 'accounts' && config.DATABASE_URL !== undefined && config.SESSION_SECRET === undefined) {
     throw new ConfigError('SESSION_SECRET is missing: with DATABASE_URL all nodes are given the same')
   }
+  if (config.ACCESS === 'accounts' && config.ROOMS === 'declared') {
+    throw new ConfigError('ROOMS="declared" is not allowed with ACCESS="accounts": people make their rooms themselves')
+  }
+  if (config.ACCESS === 'accounts' && config.ROOM_NAMES !== undefined) {
+    throw new ConfigError('ROOM_NAMES is not allowed with ACCESS="accounts": people make their rooms themselves')
+  }
   const missing = roles.find(role => !config.ROLES.includes(role))
   if (missing !== undefined) checkApart(config, missing)
   if (config.KAFKA_TLS === 'off' && (config.KAFKA_TLS_CA ?? config.KAFKA_TLS_CERT) !== undefined) {

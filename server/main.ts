@@ -71,8 +71,8 @@ export const start = async (config: Config, logger: Logger): Promise<Running> =>
     const metrics = createMetrics(() => ({ ...node.gauges(), keysReachable: Number(log.keysReachable()) }))
     const version = packageJson.version
     const ports = { log: access.log ?? log.port, access: access.port, signals: signals.port }
-    // Of the product's rooms the first use makes the log, and nothing else.
-    const bridge: Config = access.log ? { ...config, ROOMS: 'auto' } : config
+    // How many rooms of the product are made is bounded where they are made, not where the first use makes the log.
+    const bridge: Config = access.log ? { ...config, ROOMS_PER_MINUTE: Infinity } : config
     const node = new Node({ config: bridge, ...ports, ...access.people, meter: metrics.meter, logger, version })
     if (bridges) await access.follow?.(node)
     const checks = {

@@ -73,6 +73,19 @@ void t.test('[S-68] the same where the rate lets all of it through: messages com
   await undisturbed(t, () => flooding(t, open), { typing: false, door: open })
 })
 
+void t.test('[S-28] rooms of many people that are opened first at one address do not count as made there', async t => {
+  const door = await start({ ROOMS_PER_MINUTE: '1' })
+  const rooms: string[] = []
+  for (let i = 0; i < 6; i++) rooms.push(await makeRoom(door, ann, 'private', [bob]))
+  const probes = [await ann.connect(t, 'tcp', door), await bob.connect(t, 'websocket', door)] as const
+  for (const [i, each] of rooms.entries()) {
+    const probe = probes[i % 2]!
+    if (i < 3) await probe.request('SUBSCRIBE', { id: each, ...to(each) })
+    else await probe.request('SEND', to(each), 'the first')
+  }
+  t.pass('nobody is refused')
+})
+
 void t.test('[S-69] invitations and requests without end: what others want of somebody still comes', async t => {
   const victim = await listen(t, bob, 0)
   const news = async (type: string, from: string): Promise<Json> => {
