@@ -8,11 +8,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import * as fc from 'fast-check'
 import { cases } from './fuzz/acts.ts'
 import { fuzzEnvironment, play, type Tally } from './fuzz/play.ts'
-import { end, ended, launch, runScript, ScriptError } from './launch.ts'
+import { end, launch, runScript, ScriptError } from './launch.ts'
+import { listening } from './listening.ts'
 
 /** Cases at a time: while one waits for the disk others go on. */
 const LANES = 6
@@ -27,37 +27,14 @@ const number = (name: string, fallback: number): number => {
   return Number(text)
 }
 
-interface Listening {
-  readonly port: number
-  readonly stompPort: number
-  readonly stop: () => Promise<void>
-  /** Its resident memory, bytes. */
-  readonly memory: () => Promise<number>
-}
-
-/** As `readline` does, except that U+2028, which clients may have in what is logged, ends no line. */
-const readLines = (input: Readable, onLine: (line: string) => void): void => {
-  let rest = ''
-  input.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop()!
-    for (const line of lines) onLine(line)
-  })
-}
-
 /** A node of its own. What it logs as a warning or worse is shown. */
-const startNode = async (folder: string): Promise<Listening> => {
+const startNode = async (folder: string) => {
   const env = { ...fuzzEnvironment, DATA_DIR: folder, PORT: '0', STOMP_PORT: '0', LOG_LEVEL: 'info' }
   const node = launch('node', ['server/main.ts'], { env, output: 'kept' })
-  node.stderr!.pipe(process.stderr)
-  const { port, stompPort } = await new Promise<Pick<Listening, 'port' | 'stompPort'>>((resolve, reject) => {
-    ended(node).then(code => reject(new ScriptError(`the node ended (exit code ${code})`)), reject)
-    readLines(node.stdout!, line => {
-      const { msg, level, ...said } = JSON.parse(line) as Listening & { msg: string; level: number }
-      if (msg === 'listening') resolve(said)
-      if (level > 30) process.stdout.write(`${line}\n`)
-    })
+  const { port, stompPort } = await listening(node, line => {
+    if (!line.startsWith('{"level":30,')) process.stdout.write(`${line}\n`)
   })
+  /** Its resident memory, bytes. */
   const memory = async (): Promise<number> => {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
     return Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)?.[1])

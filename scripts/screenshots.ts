@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Client } from '@stomp/stompjs'
 import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
 import { end, launch, nodeArgs, root, runScript, ScriptError, unconfigured } from './launch.ts'
+import { listening } from './listening.ts'
 import { buildPage } from './page.ts'
 import { launchOptions } from './services/chromium.ts'
 
@@ -110,15 +110,6 @@ class Person {
   }
 }
 
-/** Resolves with the address of a node's page. */
-const listening = async (node: ReturnType<typeof launch>): Promise<string> => {
-  for await (const line of createInterface({ input: node.stdout! })) {
-    const { msg, url } = JSON.parse(line) as { msg: string; url: string }
-    if (msg === 'listening') return url
-  }
-  throw new ScriptError('the node ended')
-}
-
 const signIn = async (page: Page, url: string, name: string): Promise<void> => {
   await page.goto(`${url}#/sign-in`)
   await page.getByLabel('Name', { exact: true }).fill(name)
@@ -186,9 +177,8 @@ await runScript(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-screenshots-'))
   const env = { ...unconfigured, PORT: '0', STOMP_PORT: 'off', DATA_DIR: folder, LOG_LEVEL: 'info' }
   const node = launch('node', nodeArgs, { env, output: 'kept' })
-  node.stderr!.pipe(process.stderr)
   try {
-    await take(await listening(node))
+    await take((await listening(node)).url)
   } finally {
     await end(node)
     await rm(folder, { recursive: true, force: true })

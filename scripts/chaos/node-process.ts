@@ -2,13 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import type { WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import type { Target } from '../../server/testkit/probe.ts'
-import { ended, isEnding, launch, ScriptError } from '../launch.ts'
+import { ended, isEnding, launch } from '../launch.ts'
+import { listening } from '../listening.ts'
 import { startWatch } from '../services/process.ts'
 import { OneByOne } from './one-by-one.ts'
 
-const START_MS = 60_000
 /** Node's clock ticks a second, as /proc counts CPU time. */
 const TICKS = 100
 
@@ -52,7 +51,7 @@ export class NodeProcess implements Target {
 
   /** Starts a process and resolves when it listens. */
   async start(): Promise<void> {
-    const { env, name } = this.#options
+    const { env } = this.#options
     const ports = { PORT: String(this.port), STOMP_PORT: String(this.stompPort) }
     const child = launch(process.execPath, ['server/main.ts'], { env: { ...env, ...ports }, output: 'kept' })
     this.#child = child
@@ -64,12 +63,10 @@ export class NodeProcess implements Target {
       if (!this.#asked && !isEnding()) this.#options.onCrash(code)
       return code
     })
-    const listening = new Promise<'listening'>(resolve => {
-      this.#keep(child, line => line.includes('"msg":"listening"') && resolve('listening'))
+    await listening(child, line => {
+      this.lines++
+      this.#file.write(`${line}\n`)
     })
-    const late = new Promise<'late'>(resolve => setTimeout(resolve, START_MS, 'late').unref())
-    const first = await Promise.race([listening, this.#ended, late])
-    if (first !== 'listening') throw new ScriptError(`${name} did not start (${first}): see ${this.log}`)
   }
 
   /** kill -9 */
@@ -111,16 +108,5 @@ export class NodeProcess implements Target {
     const kib = Number(/^VmRSS:\s+(\d+)/m.exec(status ?? '')?.[1])
     const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ')
     return { memory: kib / 1024, cpu: (Number(fields[11]) + Number(fields[12])) / TICKS }
-  }
-
-  #keep({ stdout, stderr }: ChildProcess, look: (line: string) => void): void {
-    for (const input of [stdout, stderr]) {
-      if (!input) continue
-      createInterface({ input }).on('line', line => {
-        this.lines++
-        this.#file.write(`${line}\n`)
-        look(line)
-      })
-    }
   }
 }

@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { listening } from '../../scripts/listening.ts'
 
 const MAIN = join(import.meta.dirname, '../main.ts')
-const START_MS = 120_000
 /** The bridge alone, where a test says nothing else. */
 const defaults = { ACCESS: 'open', LOG_TIMEOUT: '10000' }
 
@@ -26,9 +25,6 @@ export class FleetNode {
       env: { ...process.env, ...defaults, ...env, PORT: '0', STOMP_PORT: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    for (const stream of [this.process.stdout!, this.process.stderr!]) {
-      createInterface({ input: stream }).on('line', line => this.lines.push(line))
-    }
     this.ended = once(this.process, 'exit').then(([code, signal]) => (code ?? signal) as number | string)
   }
 
@@ -39,18 +35,8 @@ export class FleetNode {
       if (!node.#asked) t.fail(`a node ended by itself (${code}):\n${node.lines.slice(-20).join('\n')}`)
     })
     t.teardown(() => node.kill())
-    const listening = new Promise<void>(resolve => {
-      createInterface({ input: node.process.stdout! }).on('line', line => {
-        if (!line.includes('"msg":"listening"')) return
-        const { port, stompPort = 0 } = JSON.parse(line) as Partial<FleetNode>
-        Object.assign(node, { port, stompPort })
-        resolve()
-      })
-    })
-    const late = new Promise<'late'>(resolve => setTimeout(resolve, START_MS, 'late').unref())
-    const first = await Promise.race([listening, node.ended, late])
-    if (first !== undefined) throw new Error(`the node did not start (${first}):\n${node.lines.join('\n')}`)
-    return node
+    const { port, stompPort = 0 } = await listening(node.process, line => node.lines.push(line))
+    return Object.assign(node, { port, stompPort })
   }
 
   get url(): string {

@@ -1,14 +1,12 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { createInterface } from 'node:readline'
-import { end, ended, launch, ScriptError, unconfigured } from '../../launch.ts'
+import { end, ended, launch, unconfigured } from '../../launch.ts'
+import { listening } from '../../listening.ts'
 
 const CORES = availableParallelism()
 const TASKSET = '/usr/bin/taskset'
 /** Whether the server and its load have cores of their own. */
 export const pinned = CORES > 1 && existsSync(TASKSET)
-
-const START_MS = 30_000
 
 /** `server`: the first core, alone. `load`: all others. */
 export type Place = 'server' | 'load'
@@ -36,23 +34,14 @@ export const startServer = async (
   dies = false,
 ): Promise<ServerProcess> => {
   const child = launchAt('server', args, env)
-  const lines: string[] = []
-  const listening = Promise.withResolvers<Pick<ServerProcess, 'port' | 'stompPort'>>()
-  for (const input of [child.stdout!, child.stderr!]) {
-    createInterface({ input }).on('line', line => {
-      if (lines.push(line) > 20) lines.shift()
-      if (line.includes('"msg":"listening"')) listening.resolve(JSON.parse(line) as ServerProcess)
-    })
-  }
+  let last = ''
+  const { port, stompPort } = await listening(child, line => {
+    last = line
+  })
   let stopping = dies
-  const why = (what: string): ScriptError => new ScriptError(`${args.join(' ')} ${what}:\n${lines.join('\n')}`)
-  const timer = setTimeout(() => listening.reject(why('did not start')), START_MS)
-  ended(child).then(code => {
-    if (stopping) return
-    listening.reject(why(`ended (exit code ${code})`))
-    process.stderr.write(`${why(`ended (exit code ${code})`).message}\n`)
-  }, listening.reject)
-  const { port, stompPort } = await listening.promise.finally(() => clearTimeout(timer))
+  void ended(child).then(code => {
+    if (!stopping) process.stderr.write(`${args.join(' ')} has ended (exit code ${code}): ${last}\n`)
+  })
   const stop = async (): Promise<void> => {
     stopping = true
     await end(child, 5_000)
