@@ -26,7 +26,9 @@ export type Claiming =
  * Who is writing, or has written, what an idempotency key stands for: shared by all nodes that write to the same log.
  * A claim is remembered for the window that the driver was opened with, counted from when it was made.
  *
- * It may forget everything at any time, as long as it knows that it has. All methods reject with `LOG_UNAVAILABLE` where
+ * It may forget everything at any time, as long as it knows that it has. One that serves a single process may also be full: it
+ * then forgets its oldest claims, open ones too, and `since` stays, as a look back into the log would not end. A key holds there
+ * until so many others were used. All methods reject with `LOG_UNAVAILABLE` where
  * it cannot be reached for as long as the driver was told to wait; then what was asked may have been done, or not.
  */
 export interface Claims {

@@ -6,7 +6,7 @@ import { fail } from '../../errors.ts'
 export interface MemoryClaimsOptions {
   /** How long a claim is remembered, ms. */
   readonly window: number
-  /** How many are remembered at most; beyond that the oldest is forgotten. */
+  /** How many are remembered at most; beyond that the oldest is forgotten, open or not. */
   readonly most?: number
 }
 
