@@ -10,6 +10,8 @@ const COMPRESSION = 0b111
 const LOG_APPEND_TIME = 0b1000
 const CONTROL = 0b100000
 const EMPTY = Buffer.alloc(0)
+/** Bytes that are not worth a copy. */
+const SMALL = 2048
 
 export interface DecodedBatches {
   readonly records: LogRecord[]
@@ -179,10 +181,29 @@ export const decodeBatches = (bytes: Buffer, from: Offset, limits?: Limits): Dec
         unreadable++
       }
     }
-    if (left.records <= 0 || left.bytes <= 0) return { records: all, next: all.at(-1)!.offset + 1n, unreadable }
+    if (left.records <= 0 || left.bytes <= 0) {
+      next = all.at(-1)!.offset + 1n
+      break
+    }
     next = batch.next
   }
-  return { records: all, next, unreadable }
+  return { records: apart(all, bytes), next, unreadable }
+}
+
+/**
+ * `records` without the broker's answer, which is of many rooms, where that is large beside their bodies: whoever keeps
+ * some of them would keep it all in memory.
+ */
+const apart = (records: LogRecord[], { buffer }: Buffer): LogRecord[] => {
+  const size = records.reduce((sum, { body }) => sum + body.length, 0)
+  if (buffer.byteLength <= Math.max(SMALL, 4 * size)) return records
+  const bodies = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  return records.map(record => {
+    const start = at
+    at += record.body.copy(bodies, start)
+    return { ...record, body: bodies.subarray(start, at) }
+  })
 }
 
 /** The offset of the batch that `identity` is of, where it is among these. `next` is where to look on. */

@@ -273,6 +273,23 @@ void t.test('barriers are passed over, also where only so many records are wante
   t.same(decodeBatches(bytes, 5n, { records: 1, bytes: 1000 }), { records: [], next: 6n, unreadable: 0 })
 })
 
+void t.test('what is kept of a large answer does not keep all of it in memory', async t => {
+  const batch = encodeBatch(
+    ['one', 'two'].map(text => packed({ body: Buffer.from(text) })),
+    identity,
+  )
+  const answer = Buffer.alloc(1 << 20)
+  batch.copy(answer)
+  const { records } = decodeBatches(answer.subarray(0, batch.length), 0n)
+  t.same(
+    records.map(({ offset, body }) => `${offset} ${body.toString()}`),
+    ['0 one', '1 two'],
+  )
+  for (const { body } of records) t.ok(body.buffer.byteLength < 10)
+  const large = encodeBatch([packed({ body: Buffer.alloc(1 << 20) })], identity)
+  t.equal(decodeBatches(large, 0n).records[0]!.body.buffer, large.buffer, 'what is most of it is not copied')
+})
+
 void t.test('what was written with keys is found, with its time and sender', async t => {
   const keyed = (key: string, sender: string, at: number): PackedRecord =>
     packed({ key, sender, headers: new Map([['a', 'b']]), body: Buffer.alloc(100) }, at)
