@@ -1,4 +1,4 @@
-import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import helmet from '@fastify/helmet'
 import fastify from 'fastify'
 
 /** How long browsers are to insist on TLS, s. */
@@ -20,14 +20,14 @@ const contained = {
 export const docsPolicy = { ...contained, 'img-src': ["'self'", 'data:'] }
 
 /** The policy is the page's: moreover no text becomes markup or script there, by whatever mistake of ours. */
-const options = (secure: boolean): FastifyHelmetOptions => ({
+const options = {
   contentSecurityPolicy: {
     useDefaults: false,
     directives: { ...contained, 'require-trusted-types-for': ["'script'"], 'trusted-types': ["'none'"] },
   },
-  strictTransportSecurity: secure && { maxAge: INSISTED, includeSubDomains: false },
+  strictTransportSecurity: { maxAge: INSISTED, includeSubDomains: false },
   xFrameOptions: { action: 'deny' },
-})
+} as const
 
 /** What the page never asks a browser for. Helmet has no word for it. */
 const denied = 'camera display-capture geolocation hid microphone midi payment serial usb'
@@ -39,15 +39,16 @@ const denied = 'camera display-capture geolocation hid microphone midi payment s
  * Asks helmet once what it says: it would make that anew for each request, which costs a crowd that comes back, and where a
  * request cannot be read there is none that it could be asked for.
  */
-const ask = async (secure: boolean): Promise<Readonly<Record<string, string>>> => {
+const ask = async (): Promise<Record<string, string>> => {
   const app = fastify()
-  await app.register(helmet, options(secure))
+  await app.register(helmet, options)
   app.get('/', async (_request, reply) => reply.raw.getHeaders())
   const said = (await app.inject('/')).json<Record<string, string>>()
   await app.close()
-  return Object.freeze({ ...said, 'permissions-policy': denied })
+  return { ...said, 'permissions-policy': denied }
 }
-const [plain, overTls] = await Promise.all([ask(false), ask(true)])
+const overTls = await ask()
+const { 'strict-transport-security': _insisted, ...plain } = overTls
 
 /** Headers of every answer. `secure`: this node itself speaks TLS, so browsers may insist on it, of this host alone. */
 export const securityHeaders = (secure: boolean): Readonly<Record<string, string>> => (secure ? overTls : plain)
