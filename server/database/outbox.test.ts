@@ -8,15 +8,7 @@ import { silent, testDatabases } from '../testkit/database.ts'
 import { scratch, until } from '../testkit/node.ts'
 import { at, openDatabase, transaction, type Db } from './database.ts'
 import { newId } from './ids.ts'
-import {
-  type AppendingLog,
-  ENTRY_ID,
-  enqueue,
-  enqueueCreate,
-  enqueueRemove,
-  sweepOutbox,
-  type SweepOptions,
-} from './outbox.ts'
+import { type AppendingLog, ENTRY_ID, enqueue, enqueueRemove, sweepOutbox, type SweepOptions } from './outbox.ts'
 
 const note = (text: string, size = 0): NewRecord => ({
   sender: 'system',
@@ -78,7 +70,6 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     const log = await openLog(t)
     const room = newId()
     await transaction(db, async tx => {
-      await enqueueCreate(tx, room)
       await enqueue(tx, room, note('one'))
       await enqueue(tx, room, note('two'))
     })
@@ -118,7 +109,6 @@ await testDatabases(t, async (t, { db, kind, another }) => {
     const swept = sweep(t, { db, log })
     await transaction(db, tx => enqueue(tx, room, note('made')))
     await transaction(db, async tx => {
-      await enqueueCreate(tx, gone)
       await enqueue(tx, gone, note('for nothing'))
       await enqueueRemove(tx, gone)
     })
@@ -131,8 +121,8 @@ await testDatabases(t, async (t, { db, kind, another }) => {
   await t.test('a removal that is written down for later waits for its time', async t => {
     const log = await openLog(t)
     const [room, barrier] = [newId(), newId()]
+    await log.create([room])
     await transaction(db, async tx => {
-      await enqueueCreate(tx, room)
       await enqueueRemove(tx, room, 3_600_000)
       await enqueue(tx, barrier, note('barrier'))
     })

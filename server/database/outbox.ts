@@ -10,7 +10,7 @@ import type { NewRecord, RoomId, RoomLog } from '../ports/room-log.ts'
 import type { Db, Tx } from './database.ts'
 import { newId } from './ids.ts'
 import { Pace, Trouble } from './pace.ts'
-import type { NewRow, Row } from './schema.ts'
+import type { Row } from './schema.ts'
 
 /**
  * The header with an entry's id. Where a node died at the wrong moment a record is in the log twice, with the same id:
@@ -45,24 +45,11 @@ export const enqueue = async (tx: Tx, room: RoomId, record: NewRecord): Promise<
     .execute()
 }
 
-type Act = Pick<NewRow<'outbox'>, 'act' | 'claimed_until'>
-
-const enqueueAct = async (tx: Tx, room: RoomId, act: Act): Promise<void> => {
-  await tx
-    .insertInto('outbox')
-    .values({ entry_id: newId(), room_id: room, ...act })
-    .execute()
-}
-
-/** Writes down that the log of `room` is to be made. */
-export const enqueueCreate = (tx: Tx, room: RoomId): Promise<void> => enqueueAct(tx, room, { act: 'create' })
-
 /** Writes down that the log of `room` is to be removed, `delay` ms from now. */
-export const enqueueRemove = (tx: Tx, room: RoomId, delay = 0): Promise<void> =>
-  enqueueAct(tx, room, {
-    act: 'remove',
-    claimed_until: delay === 0 ? null : sql<number>`clock_timestamp() + ${delay} * interval '1 millisecond'`,
-  })
+export const enqueueRemove = async (tx: Tx, room: RoomId, delay = 0): Promise<void> => {
+  const claimed_until = delay === 0 ? null : sql<number>`clock_timestamp() + ${delay} * interval '1 millisecond'`
+  await tx.insertInto('outbox').values({ entry_id: newId(), room_id: room, act: 'remove', claimed_until }).execute()
+}
 
 /** What of a room log is needed here. */
 export type AppendingLog = Pick<RoomLog, 'create' | 'append' | 'remove'>
@@ -188,8 +175,7 @@ const settle = async (db: Db, log: AppendingLog, room: RoomId): Promise<void> =>
   const [first] = run
   // Another node was faster, after our claim had ended.
   if (!first) return
-  if (first.act === 'create') await log.create([room])
-  else if (first.act === 'remove') await log.remove(room)
+  if (first.act === 'remove') await log.remove(room)
   else await append(log, room, run.map(recordOf))
   const ids = run.map(({ id }) => id)
   await db.deleteFrom('outbox').where('id', 'in', ids).execute()

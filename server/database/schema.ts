@@ -184,7 +184,7 @@ interface Outbox {
   id: Numbered
   entry_id: Fixed<string>
   room_id: Fixed<string>
-  act: Fixed<'create' | 'append' | 'remove'>
+  act: Fixed<'append' | 'remove'>
   sender: FixedOrNull<string>
   /** Pairs of name and value, in order; written by `JSON.stringify`. */
   headers: ColumnType<[name: string, value: string][] | null, string | null | undefined, never>

@@ -249,7 +249,7 @@ create table outbox (
   -- Until then some node is at it.
   claimed_until timestamptz(3),
   constraint outbox_act check (
-    act in ('create', 'append', 'remove') and num_nonnulls(sender, headers, body) = case act when 'append' then 3 else 0 end
+    act in ('append', 'remove') and num_nonnulls(sender, headers, body) = case act when 'append' then 3 else 0 end
   )
 );
 create index outbox_room on outbox (room_id, id);
