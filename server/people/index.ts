@@ -18,6 +18,7 @@ import type { Telling } from './telling.ts'
 
 export { notify, notifyAll, withdraw, type News } from './notifications.ts'
 export { readPair } from './relations.ts'
+export { TOLD_UP_TO } from './sight.ts'
 export { tell, type Telling } from './telling.ts'
 
 export interface PeopleOptions {

@@ -3,9 +3,6 @@ import type { Tx } from '../database/database.ts'
 import type { Role, Visibility } from '../database/schema.ts'
 import type { RoomId } from '../ports/room-log.ts'
 
-/** In rooms of more members than this nobody is told who comes and goes. */
-export const TOLD_UP_TO = 200
-
 /** What a room's log says of the room itself; `user` is whom it happened to. Ids alone: names change, and the log stays. */
 export type RoomEvent =
   | { readonly event: 'renamed'; readonly name: string }

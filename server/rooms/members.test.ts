@@ -1,7 +1,7 @@
 import t from 'tap'
 import { at, transaction, type Tx } from '../database/database.ts'
+import { TOLD_UP_TO } from '../people/index.ts'
 import { testDatabases } from '../testkit/database.ts'
-import { TOLD_UP_TO } from './announce.ts'
 import { ban, unban } from './bans.ts'
 import { join, kick, leave } from './coming-and-going.ts'
 import { openDirect } from './create.ts'
