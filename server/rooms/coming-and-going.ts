@@ -13,9 +13,10 @@ import { invitationNews } from './settling.ts'
 
 /** Makes `actor` a member of a public room; of one that they are in already nothing changes. Rejects with ROOM_FULL. */
 export const join = async (tx: Tx, id: RoomId, actor: string): Promise<Telling[]> => {
-  const { room, mine } = await hold(tx, id, actor, 'read')
-  // Whoever may read and is no member is an outsider of a public room.
-  return mine === 'outsider' ? addMember(tx, room, actor) : []
+  const held = await hold(tx, id, actor, 'read')
+  if (held.mine !== 'outsider') return []
+  demand(held, 'join')
+  return addMember(tx, held.room, actor)
 }
 
 /** Ends the membership of `actor`. Rejects with OWNER_STAYS, and with FORBIDDEN where they are no member or it is a direct room. */
