@@ -5,7 +5,7 @@ import type { Telling } from '../people/index.ts'
 import { accept, decline, invite, revoke } from './invitations.ts'
 import { invitationsTo, myInvitations, readRoom } from './lists.ts'
 import { commit, commitOnce, commitOnly, type RouteParts } from './routes.ts'
-import { InvitationSchema, invitationsShown, RoomParams, RoomSchema, roomShown, SomeUsers } from './schemas.ts'
+import { IdParams, InvitationSchema, invitationsShown, RoomSchema, roomShown, SomeUsers } from './schemas.ts'
 
 const Place = Type.Tuple([Type.Integer(), Type.String()])
 const minePages = new Paging('my-invitations', Place)
@@ -27,7 +27,7 @@ const asking = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'Invite people to a room',
         description: 'To a public one its members may, to a private one owner and admins. Members are left out.',
-        params: RoomParams,
+        params: IdParams,
         body: Type.Object({ users: SomeUsers }),
         response: { 201: Type.Object({ invitations: Type.Array(Type.Object({ id: Id, user: Id })) }) },
       },
@@ -68,7 +68,7 @@ const listing = (api: Api, { db }: RouteParts): void => {
         tags,
         summary: 'List who is invited to a room',
         description: 'Newest first. Owner and admins see it.',
-        params: RoomParams,
+        params: IdParams,
         querystring: PageQuery,
         response: { 200: PageOf(InvitationSchema) },
       },
@@ -89,7 +89,7 @@ const answering = (api: Api, parts: RouteParts): void => {
       schema: {
         tags,
         summary: 'Accept an invitation',
-        params: RoomParams,
+        params: IdParams,
         response: { 200: RoomSchema },
       },
     },
@@ -103,7 +103,7 @@ const answering = (api: Api, parts: RouteParts): void => {
       `/invitations/:id/${path}`,
       {
         config: { errors: ['NO_SUCH_INVITATION', 'INVITATION_OVER'] },
-        schema: { tags, summary, params: RoomParams, response: { 204: nothing('It is over') } },
+        schema: { tags, summary, params: IdParams, response: { 204: nothing('It is over') } },
       },
       ({ identity, params }, reply) =>
         commitOnly(parts, reply, async tx => (await act(tx, params.id, identity.user, Date.now())).telling),

@@ -5,7 +5,7 @@ import { enter } from './invitation-routes.ts'
 import { joinByLink, makeLink, revokeLink } from './links.ts'
 import { linksOf } from './lists.ts'
 import type { RouteParts } from './routes.ts'
-import { LinkSchema, linkShown, RoomParams, RoomSchema } from './schemas.ts'
+import { IdParams, LinkSchema, linkShown, RoomSchema } from './schemas.ts'
 
 const linkPages = new Paging('links', Type.String())
 /** The end of the year 9999, epoch ms. */
@@ -26,8 +26,9 @@ const making = (api: Api, parts: RouteParts): void => {
       schema: {
         tags,
         summary: 'Make a link to a room',
-        description: 'Whoever has the token joins. It is shown this once.',
-        params: RoomParams,
+        description:
+          'Whoever has the token joins, as long as who made the link is owner or admin. It is shown this once and kept nowhere, so there is no `Idempotency-Key` here: where the answer is lost, revoke the link and make another.',
+        params: IdParams,
         body: Type.Object({
           maxUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [10] })),
           expiresAt: Type.Optional(
@@ -54,7 +55,7 @@ const making = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'List the links to a room',
         description: 'Owner and admins see them.',
-        params: RoomParams,
+        params: IdParams,
         querystring: PageQuery,
         response: { 200: PageOf(LinkSchema) },
       },

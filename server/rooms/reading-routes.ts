@@ -6,7 +6,7 @@ import { tell } from '../people/index.ts'
 import type { RoomLog } from '../ports/room-log.ts'
 import type { Signals } from '../ports/signals.ts'
 import { demand, seen } from './room.ts'
-import { RoomParams } from './schemas.ts'
+import { IdParams } from './schemas.ts'
 
 export interface ReadingParts {
   readonly db: Db
@@ -25,7 +25,7 @@ export const readingRoutes = (api: Api, { db, log, signals }: ReadingParts): voi
         summary: 'Say how far you have read',
         description:
           'Up to and with `message`. What is before it counts as read; to say less than before changes nothing.',
-        params: RoomParams,
+        params: IdParams,
         body: Type.Object({
           message: Type.String({
             minLength: 1,

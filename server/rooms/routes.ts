@@ -11,6 +11,7 @@ import { myRooms, publicRooms, readRoom } from './lists.ts'
 import type { Spend } from './quotas.ts'
 import { deleteRoom } from './removal.ts'
 import {
+  IdParams,
   NewAbout,
   NewCap,
   NewName,
@@ -188,7 +189,7 @@ const one = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'Read a room',
         description: 'One that you may not see is `NO_SUCH_ROOM`, as one that there is not.',
-        params: RoomParams,
+        params: IdParams,
         response: { 200: RoomSchema },
       },
     },
@@ -202,7 +203,7 @@ const one = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'Change a room',
         description: 'Name and `about`: owner and admins. Visibility and cap: the owner. What is left out stays.',
-        params: RoomParams,
+        params: IdParams,
         body: Type.Object({
           name: Type.Optional(NewName),
           about: Type.Optional(NewAbout),
@@ -228,7 +229,7 @@ const one = (api: Api, parts: RouteParts): void => {
         tags,
         summary: 'Delete a room',
         description: 'With its messages. Only the owner may.',
-        params: RoomParams,
+        params: IdParams,
         response: { 204: nothing('The room is gone') },
       },
     },

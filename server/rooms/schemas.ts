@@ -8,7 +8,7 @@ import { UNREAD_MOST } from '../messages/index.ts'
 import type { ListedInvitation, ListedRoom } from './lists.ts'
 import { linkStateAt, type Link } from './links.ts'
 
-export const RoomParams = Type.Object({ id: Id })
+export const IdParams = Type.Object({ id: Id })
 export const MemberParams = Type.Object({ id: Id, user: Id })
 
 const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
