@@ -57,10 +57,12 @@ const predict = (model: Model, { kind, which }: Step): string => {
     return 'ok'
   }
   if (kind === 'invite') return standing === 'banned' ? 'FORBIDDEN' : 'ok'
-  if (kind === 'unban') return change('banned', 'outsider')
+  if (kind === 'unban') {
+    if (standing === 'banned') model.standing = 'outsider'
+    return 'ok'
+  }
   if (kind === 'kick') return change('member', 'outsider')
   if (kind === 'ban') {
-    if (standing === 'banned') return 'FORBIDDEN'
     model.standing = 'banned'
     for (const each of invitations) if (each.state === 'pending') each.state = 'revoked'
     return 'ok'

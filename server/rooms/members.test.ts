@@ -158,11 +158,15 @@ await testDatabases(t, async (t, { db }) => {
       [banned[1]],
     )
     await t.rejects(bansOf(db, room, (await people(db, 'dan'))[0], all), { code: 'FORBIDDEN' })
+    const [fay] = await people(db, 'fay')
+    for (const who of [ann, bob, fay]) t.same(await write(tx => unban(tx, room, bob, who)), [], 'who is not banned')
     await t.rejects(
-      write(tx => unban(tx, room, bob, ann)),
-      { code: 'FORBIDDEN' },
+      write(tx => unban(tx, room, cem, eve)),
+      { code: 'NO_SUCH_ROOM' },
     )
     await write(tx => unban(tx, room, bob, cem))
+    t.same(await write(tx => unban(tx, room, bob, cem)), [], 'again')
+    t.same(await rolesIn(db, room), { [ann]: 'owner', [bob]: 'admin' })
     await write(tx => join(tx, room, cem))
     t.equal((await rolesIn(db, room))[cem], 'member')
   })

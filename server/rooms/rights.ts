@@ -37,8 +37,8 @@ const rules = {
   /** See who is invited or banned, revoke what others have sent, delete what others have written. */
   'moderate': { least: notDirect('admin') },
   'kick': { least: notDirect('admin'), upon: ['member', 'admin'] },
-  'ban': { least: notDirect('admin'), upon: ['outsider', 'member', 'admin'] },
-  'unban': { least: notDirect('admin'), upon: ['banned'] },
+  'ban': { least: notDirect('admin'), upon: ['banned', 'outsider', 'member', 'admin'] },
+  'unban': { least: notDirect('admin') },
   'promote': { least: notDirect('owner'), upon: ['member'] },
   'demote': { least: notDirect('owner'), upon: ['admin'] },
   'hand-on': { least: notDirect('owner'), upon: ['member', 'admin'] },

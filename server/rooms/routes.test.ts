@@ -184,6 +184,16 @@ await testDatabases(t, async (t, { db }) => {
     t.equal((await ask(ann, 'DELETE', `/rooms/${room}/links/${link.id}`)).status, 204)
   })
 
+  await t.test('what was answered to nobody may be asked again: bans', async t => {
+    const [ann, bob] = await people(db, 'ann', 'bob')
+    const room = await roomOf(db, ann, { members: [bob] })
+    for (const method of ['PUT', 'PUT', 'DELETE', 'DELETE'] as const) {
+      t.same(await ask(ann, method, `/rooms/${room}/bans/${bob}`), { status: 204, body: {} })
+      const listed = items((await ask(ann, 'GET', `/rooms/${room}/bans`)).body)
+      t.equal(listed.length, method === 'PUT' ? 1 : 0)
+    }
+  })
+
   await t.test('invitations are declined, and taken back', async t => {
     const [ann, bob] = await people(db, 'ann', 'bob')
     const room = await roomOf(db, ann)
