@@ -302,6 +302,12 @@ export const errors = {
     http: 409,
     retry: false,
   },
+  TOO_MANY_LINKS: {
+    message: 'the room has as many links as it takes',
+    advice: 'Revoke one that is no longer needed.',
+    http: 409,
+    retry: false,
+  },
   QUOTA_REACHED: {
     message: 'no more of this within the hour',
     advice: 'Try again later.',

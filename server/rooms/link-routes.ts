@@ -22,7 +22,7 @@ const making = (api: Api, parts: RouteParts): void => {
   api.post(
     '/rooms/:id/links',
     {
-      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN'] },
+      config: { errors: ['NO_SUCH_ROOM', 'FORBIDDEN', 'TOO_MANY_LINKS'] },
       schema: {
         tags,
         summary: 'Make a link to a room',

@@ -3,11 +3,12 @@ import t from 'tap'
 import { transaction, type Tx } from '../database/database.ts'
 import { testDatabases } from '../testkit/database.ts'
 import { ban } from './bans.ts'
-import { leave } from './coming-and-going.ts'
+import { kick, leave } from './coming-and-going.ts'
 import { invite } from './invitations.ts'
-import { joinByLink, linkStateAt, makeLink, revokeLink } from './links.ts'
+import { joinByLink, LINKS_MOST, linkStateAt, makeLink, revokeLink } from './links.ts'
 import { linksOf, myInvitations } from './lists.ts'
 import { deleteRoom } from './removal.ts'
+import { setRole } from './roles.ts'
 import { people, rolesIn, roomOf, unlimited } from './testkit/people.ts'
 
 await testDatabases(t, async (t, { db }) => {
@@ -116,5 +117,65 @@ await testDatabases(t, async (t, { db }) => {
     )
     await write(tx => deleteRoom(tx, room, ann))
     await t.rejects(enter(token, eve), { code: 'NO_SUCH_INVITATION' })
+  })
+
+  await t.test('so many links to a room: those that are over make way, those that are open do not', async t => {
+    const [ann, bob, cem] = await people(db, 'ann', 'bob', 'cem')
+    const room = await roomOf(db, ann)
+    const make = (given = {}, time = now) => write(tx => makeLink(tx, room, ann, given, time))
+    const short = await make({ expires: now + 1 })
+    const once = await make({ maxUses: 1 })
+    const { link, token } = await make()
+    for (let i = 3; i < LINKS_MOST; i++) await make()
+    await t.rejects(make(), { code: 'TOO_MANY_LINKS' })
+    const listed = async () => (await linksOf(db, room, ann, { after: undefined, limit: 2 * LINKS_MOST })).length
+    t.equal(await listed(), LINKS_MOST)
+    await t.resolves(
+      write(tx => makeLink(tx, room, ann, {}, now + 1)),
+      'one has expired',
+    )
+    t.equal(await listed(), LINKS_MOST)
+    await t.rejects(enter(short.token, bob), { code: 'NO_SUCH_INVITATION' }, 'and is forgotten')
+    await t.rejects(make(), { code: 'TOO_MANY_LINKS' })
+    await enter(once.token, bob)
+    await write(tx => revokeLink(tx, room, ann, link.id, now))
+    await t.rejects(enter(token, cem), { code: 'INVITATION_OVER' }, 'as long as its place is not needed')
+    await make()
+    t.equal(await listed(), LINKS_MOST - 1)
+    await t.rejects(enter(token, cem), { code: 'NO_SUCH_INVITATION' })
+  })
+
+  await t.test('links, as invitations, end with the right to let others in', async t => {
+    for (const visibility of ['private', 'public'] as const) {
+      const [ann, kicked, gone, banned, demoted, guest] = await people(db, 'ann', 'bob', 'cem', 'dan', 'eve', 'fay')
+      const makers = [kicked, gone, banned, demoted]
+      const guests = await people(db, 'g', 'h', 'i', 'j')
+      const room = await roomOf(db, ann, { visibility, admins: makers })
+      const own = await write(tx => makeLink(tx, room, ann, {}))
+      const tokens: string[] = []
+      for (const [i, maker] of makers.entries()) {
+        tokens.push((await write(tx => makeLink(tx, room, maker, {}))).token)
+        await write(tx => invite(tx, room, maker, [guests[i]!], unlimited(now)))
+      }
+      await write(tx => kick(tx, room, ann, kicked))
+      await write(tx => leave(tx, room, gone))
+      await write(tx => ban(tx, room, ann, banned))
+      const telling = await write(tx => setRole(tx, room, ann, demoted, 'member'))
+      for (const token of tokens) {
+        await t.rejects(enter(token, guest), { code: 'INVITATION_OVER', message: /revoked/ })
+      }
+      const pending = await db
+        .selectFrom('invitations')
+        .select('inviter_id')
+        .where('room_id', '=', room)
+        .where('state', '=', 'pending')
+        .execute()
+      // To a public room a member may invite too.
+      t.same(pending, visibility === 'public' ? [{ inviter_id: demoted }] : [])
+      const told = telling.map(({ user, event }) => `${user} ${event.type}`)
+      t.equal(told.includes(`${guests[3]} invitation`), visibility === 'private')
+      await write(tx => setRole(tx, room, ann, demoted, 'owner'))
+      await t.resolves(enter(own.token, guest), 'who hands the room on is an admin still')
+    }
   })
 })

@@ -19,17 +19,22 @@ export interface NewLink {
 
 const BITS = 128
 
+/** Links that a room has at most; those by which nobody can join any more are forgotten when their place is needed. */
+export const LINKS_MOST = 100
+
 /** Only this is kept: whoever reads the database cannot join by what is in it. */
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 
-/** Makes a link. `token` is what joins; it is not shown again. Rejects with NO_SUCH_ROOM and FORBIDDEN. */
+/** Makes a link. `token` is what joins; it is not shown again. Rejects with NO_SUCH_ROOM, FORBIDDEN and TOO_MANY_LINKS. */
 export const makeLink = async (
   tx: Tx,
   id: RoomId,
   actor: string,
   { expires, maxUses }: NewLink,
+  now = Date.now(),
 ): Promise<{ readonly link: Link; readonly token: string }> => {
   await hold(tx, id, actor, 'link')
+  await findPlace(tx, id, now)
   const token = randomBytes(BITS / 8).toString('base64url')
   const link = await tx
     .insertInto('invitation_links')
@@ -44,6 +49,14 @@ export const makeLink = async (
     .returningAll()
     .executeTakeFirstOrThrow()
   return { link, token }
+}
+
+const findPlace = async (tx: Tx, id: RoomId, now: number): Promise<void> => {
+  const links = await tx.selectFrom('invitation_links').selectAll().where('room_id', '=', id).execute()
+  if (links.length < LINKS_MOST) return
+  const over = links.filter(link => linkStateAt(link, now) !== 'open').map(link => link.id)
+  if (over.length === 0) throw fail('TOO_MANY_LINKS', `${LINKS_MOST} to a room`)
+  await tx.deleteFrom('invitation_links').where('id', 'in', over).execute()
 }
 
 /** Nobody joins by it any more. Again: nothing. Rejects with NO_SUCH_ROOM, FORBIDDEN and NO_SUCH_INVITATION. */

@@ -6,7 +6,7 @@ import { TOLD_UP_TO, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { announce } from './announce.ts'
 import type { Room } from './room.ts'
-import { settle } from './settling.ts'
+import { settle, takeBack } from './settling.ts'
 
 /**
  * The name key of a user who is there and stays until the transaction ends: their account cannot be deleted meanwhile.
@@ -45,14 +45,15 @@ export const addMember = async (tx: Tx, room: Room, user: string, role: Role = '
 }
 
 /**
- * Ends the membership of a member of a room whose row is locked, by `actor`; with it go the invitations that they have sent.
+ * Ends the membership of a member of a room whose row is locked, by `actor`; with it go the invitations that they have sent, and
+ * the links that they have made.
  * Resolves with whom to tell. That their rights end is for the caller to record.
  */
 export const removeMember = async (tx: Tx, room: Room, user: string, actor: string): Promise<Telling[]> => {
   await tx.deleteFrom('members').where('room_id', '=', room.id).where('user_id', '=', user).execute()
   const members = await count(tx, room.id, -1)
   if (members < TOLD_UP_TO) await announce(tx, room.id, actor, { event: 'left', user })
-  return [placeNews(user, room.id, 'none'), ...(await settle(tx, room.id, { inviter_id: user }, 'revoked'))]
+  return [placeNews(user, room.id, 'none'), ...(await takeBack(tx, room, user, 'outsider'))]
 }
 
 const count = async (tx: Tx, room: RoomId, change: 1 | -1): Promise<number> => {

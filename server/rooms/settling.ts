@@ -3,6 +3,8 @@ import type { Tx } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { withdraw, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
+import { may, type Standing } from './rights.ts'
+import type { Room } from './room.ts'
 
 export type Invitation = Row<'invitations'>
 export type InvitationState = Invitation['state']
@@ -42,4 +44,21 @@ export const settle = async (
     if (seen) telling.push(seen, invitationNews(invitee, invitation))
   }
   return telling
+}
+
+/**
+ * Takes back what `user`, who has come to stand so to a room whose row is locked, may not let others in by any more: invitations
+ * that they have sent, links that they have made. Resolves with whom to tell.
+ */
+export const takeBack = async (tx: Tx, room: Room, user: string, standing: Standing): Promise<Telling[]> => {
+  if (!may('link', room.visibility, standing)) {
+    await tx
+      .updateTable('invitation_links')
+      .set({ revoked_at: sql<number>`now()` })
+      .where('room_id', '=', room.id)
+      .where('created_by', '=', user)
+      .where('revoked_at', 'is', null)
+      .execute()
+  }
+  return may('invite', room.visibility, standing) ? [] : settle(tx, room.id, { inviter_id: user }, 'revoked')
 }

@@ -187,6 +187,7 @@ export const productEn = {
   'error.ROOM_FULL': 'The room is full.',
   'error.OWNER_STAYS': 'Hand the room on first: its owner cannot leave.',
   'error.LAST_ADMIN': 'You are the last admin of this server: make somebody else one first.',
+  'error.TOO_MANY_LINKS': 'The room has as many links as it takes. Revoke one first.',
   'error.NO_SUCH_INVITATION': 'There is no such invitation.',
   'error.INVITATION_OVER': 'The invitation does not hold any more.',
   'error.NO_SUCH_REQUEST': 'The request is not there any more.',

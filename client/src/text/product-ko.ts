@@ -186,6 +186,7 @@ export const productKo: Pick<Table, keyof typeof productEn> = {
   'error.TOO_MANY_LOGINS': '너무 많이 시도했습니다. 잠시 기다려 주세요.',
   'error.TOO_MANY_REQUESTS': '한꺼번에 너무 많이 요청했습니다. 1분쯤 기다려 주세요.',
   'error.QUOTA_REACHED': '한 시간 안에는 더 할 수 없습니다.',
+  'error.TOO_MANY_LINKS': '이 방의 링크가 너무 많습니다. 먼저 하나를 취소하세요.',
   'error.ROOM_FULL': '방이 가득 찼습니다.',
   'error.OWNER_STAYS': '방장은 나갈 수 없습니다. 먼저 방을 넘겨주세요.',
   'error.LAST_ADMIN': '이 서버의 마지막 관리자입니다. 먼저 다른 관리자를 지정하세요.',
