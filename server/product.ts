@@ -17,7 +17,15 @@ import type { Logger } from './ports/logger.ts'
 import type { Presence } from './ports/presence.ts'
 import type { RoomLog } from './ports/room-log.ts'
 import type { Signals } from './ports/signals.ts'
-import { forgetInRooms, leaveBehind, logOfRooms, readingRoutes, roomRights, roomsApi } from './rooms/index.ts'
+import {
+  expireInvitations,
+  forgetInRooms,
+  leaveBehind,
+  logOfRooms,
+  readingRoutes,
+  roomRights,
+  roomsApi,
+} from './rooms/index.ts'
 
 /** ms */
 const BEGUN_WITHIN = 1_000
@@ -103,7 +111,7 @@ export const openProduct = async (options: ProductOptions): Promise<Product> => 
         void tellOfNoAdmin(db, config, logger)
         const sweep = sweepOutbox({ db, log: hints.of(log), logger })
         const archive = openArchive({ db, log, signals, leave: leaveBehind, logger })
-        opened.push(sweep, archive)
+        opened.push(sweep, archive, expireInvitations({ db, signals, logger }))
         await hints.follow(room => archive.hint(room))
         const hint = (): void => {
           accounts.hint()

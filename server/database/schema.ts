@@ -124,7 +124,7 @@ interface Bans {
 interface Invitations {
   id: Fixed<string>
   room_id: Fixed<string>
-  inviter_id: Fixed<string>
+  inviter_id: string
   invitee_id: Fixed<string>
   /** A pending one past `expires_at` counts as expired. */
   state: Generated<'pending' | 'accepted' | 'declined' | 'revoked' | 'expired'>

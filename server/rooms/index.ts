@@ -10,6 +10,7 @@ import { roomRoutes, type RouteParts } from './routes.ts'
 
 export { roomRights } from './access.ts'
 export { forgetInRooms, leaveBehind } from './coming-and-going.ts'
+export { expireInvitations } from './expiry.ts'
 export { logOfRooms } from './log.ts'
 export { readingRoutes } from './reading-routes.ts'
 export { removeRoom } from './removal.ts'

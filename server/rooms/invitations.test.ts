@@ -1,15 +1,19 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { transaction, type Db, type Tx } from '../database/database.ts'
+import { at, transaction, type Db, type Tx } from '../database/database.ts'
+import { memorySignals } from '../drivers/memory/signals.ts'
 import { HoofbeatError } from '../errors.ts'
 import type { Telling } from '../people/index.ts'
-import { testDatabases } from '../testkit/database.ts'
+import { hearing } from '../people/testkit/hearing.ts'
+import { userChannel } from '../ports/signals.ts'
+import { silent, testDatabases } from '../testkit/database.ts'
 import { ban, unban } from './bans.ts'
 import { kick } from './coming-and-going.ts'
+import { expireInvitations, expireSome } from './expiry.ts'
 import { accept, decline, invite, INVITATION_MS, revoke, stateAt } from './invitations.ts'
 import type { InvitationState } from './settling.ts'
 import { invitationsTo, myInvitations } from './lists.ts'
-import { standingOf } from './room.ts'
+import { lockRow, standingOf } from './room.ts'
 import { deleteRoom } from './removal.ts'
 import { ended, people, rolesIn, roomOf, spendUpTo, told, unlimited } from './testkit/people.ts'
 
@@ -135,7 +139,7 @@ const brief = (telling: readonly Telling[]): string[] =>
     [user, type, ...(type === 'invitation' ? [(body as { state: string }).state] : [])].join(' '),
   )
 
-await testDatabases(t, async (t, { db }) => {
+await testDatabases(t, async (t, { db, kind }) => {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => transaction(db, work)
   const all = { after: undefined, limit: 100 }
   const now = Date.now()
@@ -288,6 +292,101 @@ await testDatabases(t, async (t, { db }) => {
     t.same(brief(revoked.telling), [`${ann} invitation revoked`])
     await block(ann, cem)
     await t.rejects(ask(room, ann, cem), { code: 'FORBIDDEN' }, 'whom one has blocked oneself')
+  })
+
+  await t.test('an invitation that is not shown keeps nobody else from inviting', async t => {
+    const [ann, bob, cem, dan, eve] = await people(db, 'ann', 'bob', 'cem', 'dan', 'eve')
+    const room = await roomOf(db, ann, { admins: [bob, cem, dan] })
+    const before = await ask(room, bob, eve)
+    await block(eve, bob)
+    await block(eve, dan)
+    t.match(await ask(room, dan, eve), { invitation: { inviter_id: bob }, told: [] }, 'one who is not heard either')
+    const later = now + INVITATION_MS / 2
+    const { invitation, told } = await ask(room, cem, eve, later)
+    t.match(invitation, { id: before.invitation.id, inviter_id: cem, created_at: later })
+    t.equal(invitation.expires_at, later + INVITATION_MS)
+    t.same(told, [`${eve} notification`, `${eve} invitation pending`])
+    t.match(await myInvitations(db, eve, later, all), [{ id: invitation.id, inviter_id: cem }])
+    const notified = await db.selectFrom('notifications').select('actor_id').where('user_id', '=', eve).execute()
+    t.same(notified, [{ actor_id: cem }], 'of the other one nothing is left')
+    t.same((await ask(room, ann, eve, later)).told, [], 'which stands as any other')
+    const accepted = await write(tx => accept(tx, invitation.id, eve, later))
+    t.notOk(
+      brief(accepted.telling).some(each => each.startsWith(bob)),
+      'and who was blocked is told of nothing',
+    )
+    const [fay] = await people(db, 'fay')
+    await ask(room, bob, fay)
+    await block(bob, fay)
+    t.equal((await ask(room, cem, fay)).invitation.inviter_id, cem, 'a block by the inviter is one too')
+  })
+
+  await t.test('[S-69] time ends an invitation: both sides are told, and the notification goes', async t => {
+    const [ann, bob, cem, dan] = await people(db, 'ann', 'bob', 'cem', 'dan')
+    const [room, other] = [await roomOf(db, ann), await roomOf(db, ann)]
+    const early = await ask(room, ann, bob, now - 2)
+    await ask(room, ann, cem, now - 1)
+    const another = await ask(other, ann, bob, now - 1)
+    await block(dan, ann)
+    const hidden = await ask(room, ann, dan, now - 2)
+    const due = now - 1 + INVITATION_MS
+    // What earlier tests have left.
+    await db.deleteFrom('invitations').where('room_id', 'not in', [room, other]).execute()
+    t.equal(await expireSome(db, due - 2), undefined)
+    t.same(
+      brief((await expireSome(db, due - 1)) ?? []).toSorted(),
+      [
+        `${ann} invitation expired`,
+        `${ann} invitation expired`,
+        `${bob} invitation expired`,
+        `${bob} notification`,
+      ].toSorted(),
+      'the invitee who has not seen it aside',
+    )
+    t.equal(await expireSome(db, due - 1), undefined)
+    const left = await db.selectFrom('notifications').select('subject').where('user_id', '=', bob).execute()
+    t.same(left, [{ subject: another.invitation.id }])
+    const ended = await db
+      .selectFrom('invitations')
+      .select('state')
+      .where('id', 'in', [early.invitation.id, hidden.invitation.id])
+      .execute()
+    t.same(ended, [{ state: 'expired' }, { state: 'expired' }])
+    const signals = memorySignals().port
+    const [anns, bobs] = [hearing(), hearing()]
+    await signals.subscribe(userChannel(ann), anns.listener)
+    await signals.subscribe(userChannel(bob), bobs.listener)
+    // What is left is due by the clock of the machine too.
+    await db
+      .updateTable('invitations')
+      .set({ expires_at: at(now) })
+      .where('state', '=', 'pending')
+      .execute()
+    const job = expireInvitations({ db, signals, logger: silent })
+    t.match(await anns.until(2), [{ body: { state: 'expired' } }, { body: { state: 'expired' } }])
+    const { id } = another.invitation
+    t.match(await bobs.until(2), [
+      { type: 'notification', body: { unread: 0 } },
+      { type: 'invitation', body: { id, room: other, state: 'expired' } },
+    ])
+    await job.close()
+  })
+
+  await t.test('of a room that somebody is changing invitations end later, and of others now', async t => {
+    if (kind === 'embedded') return
+    const [ann, bob] = await people(db, 'ann', 'bob')
+    const rooms = [await roomOf(db, ann), await roomOf(db, ann)] as const
+    const [first, second] = [await ask(rooms[0], ann, bob, now - 2), await ask(rooms[1], ann, bob, now - 1)]
+    const ended = async (): Promise<unknown> => {
+      const telling = await expireSome(db, now + INVITATION_MS - 1)
+      return telling?.map(({ event }) => (event.body as { id?: string }).id).findLast(id => id !== undefined)
+    }
+    await write(async tx => {
+      await lockRow(tx, rooms[0])
+      t.equal(await ended(), second.invitation.id)
+      t.equal(await ended(), undefined)
+    })
+    t.equal(await ended(), first.invitation.id)
   })
 
   await t.test('quota: so many invitations per user within an hour', async t => {

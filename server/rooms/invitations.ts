@@ -1,7 +1,7 @@
 import { at, type Tx } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
 import { fail, type HoofbeatError } from '../errors.ts'
-import { notify, readPair, type Telling } from '../people/index.ts'
+import { notify, readPair, withdraw, type Telling } from '../people/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import { addMember, holdUser } from './membership.ts'
 import type { Spend } from './quotas.ts'
@@ -29,7 +29,7 @@ export interface Sent {
 
 /**
  * Invites `people` to a room. Who is a member is left out; who is invited already stays so. One who has blocked the inviter
- * seems to be invited, and does not see it. Rejects with FORBIDDEN (also for one who is banned, or whom the inviter has
+ * seems to be invited, and does not see it; whoever else invites them then takes that one's place. Rejects with FORBIDDEN (also for one who is banned, or whom the inviter has
  * blocked), NO_SUCH_USER and QUOTA_REACHED, and then nobody is invited.
  */
 export const invite = async (
@@ -62,27 +62,44 @@ export const inviteTo = async (tx: Tx, held: Held, people: readonly string[], no
 const inviteOne = async (tx: Tx, { room, actor }: Held, user: string, now: number): Promise<Sent> => {
   await holdUser(tx, user)
   const theirs = await standingOf(tx, room.id, user)
-  const { blocking } = await readPair(tx, actor, user)
+  const { blocking, blocked } = await readPair(tx, actor, user)
   if (theirs === 'banned' || blocking) throw fail('FORBIDDEN', `to invite ${user}`)
   if (theirs !== 'outsider') return { invitations: [], made: 0, telling: [] }
   const known = await pendingFor(tx, room.id, user)
-  if (known && stateAt(known, now) === 'pending') return { invitations: [known], made: 0, telling: [] }
-  const telling = known ? await settle(tx, room.id, { id: known.id }, 'expired') : []
-  const invitation = await tx
-    .insertInto('invitations')
-    .values({
-      id: newId(),
-      room_id: room.id,
-      inviter_id: actor,
-      invitee_id: user,
-      created_at: at(now),
-      expires_at: at(now + INVITATION_MS),
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
+  const stands = known !== undefined && stateAt(known, now) === 'pending'
+  // One that they are not shown keeps nobody else from inviting them.
+  if (stands && (blocked || !(await estranged(tx, user, known.inviter_id)))) {
+    return { invitations: [known], made: 0, telling: [] }
+  }
+  const telling = known && !stands ? await settle(tx, room.id, { id: known.id }, 'expired') : []
+  const invitation = await (stands
+    ? takeOver(tx, known, actor, now)
+    : tx
+        .insertInto('invitations')
+        .values({ id: newId(), room_id: room.id, invitee_id: user, ...by(actor, now) })
+        .returningAll()
+        .executeTakeFirstOrThrow())
   const notified = await notify(tx, user, { kind: 'invited', subject: invitation.id, actor, room: room.id })
   if (notified) telling.push(notified, invitationNews(user, invitation))
   return { invitations: [invitation], made: 1, telling }
+}
+
+const by = (actor: string, now: number) => ({
+  inviter_id: actor,
+  created_at: at(now),
+  expires_at: at(now + INVITATION_MS),
+})
+
+const estranged = async (tx: Tx, user: string, other: string): Promise<boolean> => {
+  const { blocking, blocked } = await readPair(tx, user, other)
+  return blocking || blocked
+}
+
+/** Makes one that they are not shown an invitation by `actor`. Whoever had sent it is told nothing: they are not to know. */
+const takeOver = async (tx: Tx, { id, invitee_id }: Invitation, actor: string, now: number): Promise<Invitation> => {
+  // From before the block.
+  await withdraw(tx, invitee_id, { kind: 'invited', subject: id })
+  return tx.updateTable('invitations').set(by(actor, now)).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
 }
 
 const pendingFor = (tx: Tx, room: RoomId, user: string): Promise<Invitation | undefined> =>

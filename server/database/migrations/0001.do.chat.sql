@@ -167,6 +167,7 @@ create table invitations (
   constraint invitations_self check (inviter_id <> invitee_id)
 );
 create unique index invitations_pending on invitations (room_id, invitee_id) where state = 'pending';
+create index invitations_due on invitations (expires_at) where state = 'pending';
 create index invitations_invitee on invitations (invitee_id, created_at desc, id);
 create index invitations_room on invitations (room_id, created_at desc, id);
 create index invitations_inviter on invitations (inviter_id, created_at);
