@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { exclusively } from '../../scripts/services/process.ts'
@@ -59,7 +61,8 @@ const template = async (): Promise<string> => {
 
 const embedded = async (t: Test): Promise<TestDatabase> => {
   const folder = await scratch(t)
-  await cp(await template(), folder, { recursive: true })
+  // A thousand files, which Node.js takes a second for.
+  await promisify(execFile)('cp', ['-r', `${await template()}/.`, folder])
   const database = await openDatabase({ DATA_DIR: folder, ...limits }, silent)
   return { ...database, kind: 'embedded', env: { DATA_DIR: folder }, another: async () => database }
 }

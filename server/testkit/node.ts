@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import type { AddressInfo, Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,8 @@ import { webSocketRoutes } from '../transport/websocket.ts'
 /** A folder that is gone after the test. */
 export const scratch = async (t: Test): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  // Many times as fast as the asynchronous one.
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
