@@ -73,7 +73,7 @@ admin: ## NAME=ann: makes that account an admin, and the account where there is 
 	@$(node) node scripts/install.ts runtime
 	@exec $(node) node scripts/admin.ts
 
-check: ## types, lint, format, dead code, imports, audit
+check: ## types, lint, format, dead code, imports, sizes, audit
 	@$(node) node scripts/install.ts full
 	@exec $(node) node scripts/check.ts
 
@@ -93,7 +93,7 @@ image: ## the Docker image hoofbeat
 	@docker version >/dev/null 2>&1 || { echo 'make image needs Docker, running: https://docs.docker.com/engine/install' >&2; exit 1; }
 	docker build -t hoofbeat .
 
-clean: ## remove what can be made again; data and the local Kafka's data stay
-	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/page.sha256
+clean: ## remove what can be made again; data, and that of make services, stays
+	rm -rf node_modules client/node_modules client/dist .tap .cache/node .cache/kafka .cache/embedded .cache/page.sha256
 
 .PHONY: help start test dev node fleet kafka kafka-cluster kafka-secure kafka-stop redis redis-stop postgres postgres-stop services services-stop admin check bench chaos fuzz image clean
