@@ -1,6 +1,6 @@
 import { end, ended, isEnding, launch, nodeArgs, runScript, showLines } from './launch.ts'
 
-/** The server, started again whenever its source changes, and Vite's server for the page, which hands /ws on to it. */
+/** The server, started again whenever its source changes, and Vite's server for the page, which hands /ws, /api and /access on to it. */
 await runScript(async () => {
   const env = { DRAIN_SECONDS: process.env['DRAIN_SECONDS'] || '0' }
   const server = launch('node', ['--watch', ...nodeArgs], { env, output: 'kept' })

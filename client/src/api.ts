@@ -63,7 +63,7 @@ const readProblem = async (response: Response): Promise<Problem> => {
 /** Where an access token comes from. */
 export interface Bearer {
   /** One that holds for a while. `refused` is one that does not any more. Rejects with Refusal. */
-  token(refused?: string): Promise<string>
+  readonly token: (refused?: string) => Promise<string>
 }
 
 type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>

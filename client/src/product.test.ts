@@ -4,10 +4,11 @@ import type { RoomInfo } from './api-types.ts'
 import { Once, Refusal } from './api.ts'
 import { Changes } from './changes.ts'
 import type { Message, RoomView } from './chat/index.ts'
+import { Unsent } from './chat/unsent.ts'
 import { leads, mayInvite, titleOf } from './components/product/room-rights.ts'
 import { rowsOf, unreadOf } from './components/rows.ts'
 import { placeIn } from './hooks/use-place.ts'
-import { Remembered } from './remembered.ts'
+import { forgetWritten, Remembered } from './remembered.ts'
 import { deviceName } from './session.ts'
 import { passing } from './testkit/storage.ts'
 import { en } from './text/en.ts'
@@ -163,4 +164,23 @@ t.test('people who share a browser do not share what they have not sent', async 
   ann?.setMark('r', 'e-5')
   t.same([ann?.draft('r'), ann?.mark('r')], ['dear diary', 'e-5'])
   t.same([bob?.draft('r'), bob?.mark('r')], ['', undefined])
+})
+
+t.test('of what anybody wrote nothing stays when nobody is signed in; names and rooms do', async t => {
+  const [lasting, tab] = [passing(t), passing(t)]
+  const named = new Remembered(lasting, tab)
+  named.signedIn({ user: 'Ada', credentials: { login: 'Ada' } })
+  named.keepDraft('r', 'of a name')
+  for (const user of ['ann', 'bob']) {
+    new Remembered(lasting, tab, user).keepDraft('r', 'dear diary')
+    new Unsent(user, lasting).add('r', 'not sent')
+    new Unsent(user, lasting).add('r', 'not sent either')
+  }
+  t.equal(new Unsent('ann', lasting).size, 2)
+  forgetWritten(lasting, tab)
+  t.equal(new Unsent('ann', lasting).size, 0)
+  t.equal(new Unsent('bob', lasting).size, 0)
+  t.equal(new Remembered(lasting, tab, 'ann').draft('r'), '')
+  t.equal(named.draft('r'), 'of a name')
+  t.match(named.account(), { user: 'Ada' })
 })

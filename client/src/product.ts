@@ -31,7 +31,8 @@ export class Product {
     this.user = user
     this.session = session
     this.remembered = remembered
-    this.api = new Api(session)
+    const bearer = session.bearer(user)
+    this.api = new Api(bearer)
     this.people = new People(this.api)
     this.reading = new Reading((room, message) => this.api.post(`/rooms/${room}/read`, { message }))
     this.chat = new Chat({
@@ -39,7 +40,7 @@ export class Product {
       user,
       credentials: { token: '' },
       events: true,
-      freshen: refused => session.token(refused),
+      freshen: bearer.token,
       renew: session.renew,
       store: remembered.lasting,
     })

@@ -104,6 +104,17 @@ export class Remembered {
   }
 }
 
+/** Whoever has signed out leaves nothing that they wrote: neither what waited to be sent nor drafts. */
+export const forgetWritten = (lasting: Storage, tab: Storage): void => {
+  removeAll(lasting, /^hoofbeat\/unsent\//)
+  removeAll(tab, /^hoofbeat\/[^/]+\/draft\//)
+}
+
+const removeAll = (store: Storage, names: RegExp): void => {
+  const all = Array.from({ length: store.length }, (_, index) => store.key(index) ?? '')
+  for (const name of all) if (names.test(name)) store.removeItem(name)
+}
+
 /** `rooms` with `room`, at the top where it is new; the oldest one gives way. */
 export const withRoom = (rooms: readonly RoomId[], room: RoomId): readonly RoomId[] =>
   rooms.includes(room) ? rooms : [room, ...rooms].slice(0, MOST_ROOMS)

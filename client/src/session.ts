@@ -24,11 +24,13 @@ const LEAST_LEFT = 30_000
  * Who is signed in, in all tabs of this browser. The access token is in memory only; what it is refreshed with is in a
  * cookie that the browser keeps from us.
  */
-export class Session implements Bearer {
+export class Session {
   readonly #store: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
   readonly #watchers = new Set<() => void>()
   readonly #tabs = new BroadcastChannel(SHARED)
   readonly #once = new Once()
+  /** The account that was made last, as it was asked for: until its first signing in. */
+  #made: string | undefined
   #state: SessionState = { is: 'opening' }
   #token: { readonly text: string; readonly until: number } | undefined
   #refreshing: Promise<string> | undefined
@@ -64,8 +66,12 @@ export class Session implements Bearer {
   /** Makes an account, and signs in. Rejects with Refusal. */
   async signUp(name: string, password: string, displayName: string): Promise<void> {
     const body = { name, password, ...(displayName && { displayName }) }
-    await this.#once.do(JSON.stringify(body), headers => ask('POST', '/users', { body, headers }))
+    const account = JSON.stringify(body)
+    // Where only signing in failed, the name is taken by now: by oneself.
+    if (account !== this.#made) await this.#once.do(account, headers => ask('POST', '/users', { body, headers }))
+    this.#made = account
     await this.signIn(name, password)
+    this.#made = undefined
   }
 
   /** Rejects with Refusal. */
@@ -78,10 +84,18 @@ export class Session implements Bearer {
     this.#tabs.postMessage('in')
   }
 
-  async token(refused?: string): Promise<string> {
-    const token = this.#token
-    if (token && token.text !== refused && token.until - Date.now() > LEAST_LEFT) return token.text
-    return this.#refresh()
+  /** The tokens of `user`, as long as it is they who are signed in: what somebody left behind is not done by the next one. */
+  bearer(user: string): Bearer {
+    const check = (): void => {
+      if (this.#state.is !== 'in' || this.#state.user.id !== user) throw new Refusal(401, ENDED)
+    }
+    const token = async (refused?: string): Promise<string> => {
+      check()
+      const found = await this.#fresh(refused)
+      check()
+      return found
+    }
+    return { token }
   }
 
   /** A token that lasts longer than the present one. Rejects with Refusal. */
@@ -89,7 +103,7 @@ export class Session implements Bearer {
 
   /** Ends this session, or all of this user's. Rejects with Refusal. */
   async signOut(everywhere = false): Promise<void> {
-    const authorization = `Bearer ${await this.token()}`
+    const authorization = `Bearer ${await this.#fresh()}`
     await ask('DELETE', everywhere ? '/sessions' : '/session', { headers: { authorization } })
     this.left()
   }
@@ -105,6 +119,12 @@ export class Session implements Bearer {
     if (this.#state.is === 'in') this.#enter({ ...this.#state, user })
   }
 
+  async #fresh(refused?: string): Promise<string> {
+    const token = this.#token
+    if (token && token.text !== refused && token.until - Date.now() > LEAST_LEFT) return token.text
+    return this.#refresh()
+  }
+
   #refresh(): Promise<string> {
     this.#refreshing ??= oneTabAtATime(() => this.#exchange()).finally(() => (this.#refreshing = undefined))
     return this.#refreshing
@@ -116,7 +136,7 @@ export class Session implements Bearer {
     } catch (error) {
       if (isOver(error)) {
         const told = this.#state.is === 'in' || problemIn(error).code === 'SESSION_ENDED'
-        this.#forget(told ? { code: 'SESSION_ENDED', message: 'the session has ended', advice: '' } : undefined)
+        this.#forget(told ? ENDED : undefined)
       }
       throw error
     }
@@ -156,6 +176,8 @@ export class Session implements Bearer {
     for (const watcher of this.#watchers) watcher()
   }
 }
+
+const ENDED: Problem = { code: 'SESSION_ENDED', message: 'the session has ended', advice: '' }
 
 /** The cookie is gone, or names a session that has ended. */
 const isOver = (error: unknown): boolean => error instanceof Refusal && error.status === 401

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { PASSWORD } from '../testkit/product.ts'
-import { DESKTOP, PHONE, Site } from './testkit/site.ts'
+import { DESKTOP, makeRoom, PHONE, Site } from './testkit/site.ts'
 
 t.setTimeout(240_000)
 const site = await Site.open(t)
@@ -44,6 +44,17 @@ t.test('somebody signs up, out and in again; what is wrong is said beside what i
   await gil.reads('Name or password is wrong.')
   await gil.signIn('GILBERT')
   await gil.reads('Hello, Gil.')
+})
+
+t.test('an account that was made, but not signed in to, is not asked for again', async t => {
+  const ivy = await site.visit(t, PHONE, 'sign-up')
+  await ivy.page.route('**/api/session', route => route.abort())
+  await ivy.fillIn({ Name: 'ivory', Password: PASSWORD, 'Display name': 'Ivy' })
+  await ivy.press('Sign up')
+  await ivy.reads('The server does not answer.')
+  await ivy.page.unroute('**/api/session')
+  await ivy.press('Sign up')
+  await ivy.reads('Hello, Ivy.')
 })
 
 t.test('whoever followed a link goes on to where it leads, once they are in', async t => {
@@ -132,6 +143,57 @@ t.test('an account is deleted by whoever knows its password, and is gone', async
   await phone.reads(SIGNED_OUT)
   await phone.signIn('olander')
   await phone.reads('Name or password is wrong.')
+})
+
+t.test(
+  'what is not sent is lost with signing out, which is said before; whoever comes after finds nothing',
+  async t => {
+    const pam = await site.enter(t, 'pamela', 'Pam')
+    const ron = await site.enter(t, 'ronald', 'Ron')
+    const { id } = await pam.does('POST', '/direct-rooms', { user: ron.id })
+    await ron.does('PUT', `/blocks/${pam.id}`)
+    await pam.go(`room/${String(id)}`)
+    await pam.write('Ron', 'a secret')
+    await pam.reads('Not sent: You are not allowed to do this.')
+    await pam.page.getByRole('textbox', { name: 'Message to Ron' }).fill('half a thought')
+    await pam.follow(/^Account/)
+    await pam.reads('1 message is not sent yet, and is lost when you sign out.')
+    const kept = (): Promise<string> =>
+      pam.page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }])')
+    t.match(await kept(), /a secret.*half a thought/)
+    await pam.confirm('Sign out')
+    await pam.has('link', 'Sign up')
+    t.notMatch(await kept(), /a secret|half a thought/)
+  },
+)
+
+t.test('what somebody has left undone is not done in the name of whoever signs in next', async t => {
+  const sue = await site.enter(t, 'susanna', 'Sue')
+  const tom = await site.enter(t, 'thomasin', 'Tom')
+  await site.enter(t, 'ursulina', 'Ursula')
+  const room = await makeRoom(sue, 'Riders', 'private', [tom])
+  await sue.go(`room/${room}`)
+  const { page } = tom
+  await page.clock.install()
+  await page.route('**/read', route => route.abort())
+  const refused = page.waitForEvent('requestfailed', request => request.url().endsWith('/read'))
+  await tom.go(`room/${room}`)
+  await sue.write('Riders', 'hello')
+  await tom.sees('hello')
+  await refused
+  await tom.follow(/^Account/)
+  await tom.press('Sign out')
+  await page.getByRole('link', { name: 'I have an account' }).click()
+  await tom.signIn('ursulina')
+  await tom.reads('Hello, Ursula.')
+  const asked: string[] = []
+  page.on('request', request => asked.push(new URL(request.url()).pathname))
+  // It would be tried again after ten seconds.
+  await page.clock.fastForward(11_000)
+  await tom.follow('Friends')
+  await tom.reads('Nobody yet. Find somebody by name and ask.')
+  t.ok(asked.includes('/api/friends'))
+  t.notOk(asked.some(path => path.endsWith('/read')))
 })
 
 t.test('all tabs of a browser are signed in and out together', async t => {

@@ -146,6 +146,10 @@ export const productEn = {
   end: 'Sign out there',
   endOthers: 'Sign out all other devices',
   signOutEverywhere: 'Sign out everywhere',
+  unsentLost: (count: number) =>
+    count === 1
+      ? '1 message is not sent yet, and is lost when you sign out.'
+      : `${count} messages are not sent yet, and are lost when you sign out.`,
   oldPassword: 'Old password',
   newPassword: 'New password',
   changePassword: 'Change password',
@@ -183,11 +187,11 @@ export const productEn = {
   'error.TOO_BUSY': 'Many are signing in right now. Try again in a moment.',
   'error.TOO_MANY_LOGINS': 'Too many tries. Wait a while.',
   'error.TOO_MANY_REQUESTS': 'That was too much at once. Wait a minute.',
+  'error.TOO_MANY_LINKS': 'The room has as many links as it takes. Revoke one first.',
   'error.QUOTA_REACHED': 'No more of this within the hour.',
   'error.ROOM_FULL': 'The room is full.',
   'error.OWNER_STAYS': 'Hand the room on first: its owner cannot leave.',
   'error.LAST_ADMIN': 'You are the last admin of this server: make somebody else one first.',
-  'error.TOO_MANY_LINKS': 'The room has as many links as it takes. Revoke one first.',
   'error.NO_SUCH_INVITATION': 'There is no such invitation.',
   'error.INVITATION_OVER': 'The invitation does not hold any more.',
   'error.NO_SUCH_REQUEST': 'The request is not there any more.',

@@ -12,22 +12,17 @@ import {
   PASSWORD_TOLD,
   PasswordField,
 } from './account-fields.tsx'
-import { ActButton } from './act-button.tsx'
 import { demand, Form, FormEnd } from './form.tsx'
 import { Screen, Section } from './screen.tsx'
+import { SignOut } from './sign-out.tsx'
 
 /** What the server takes of a status. */
 const MOST_STATUS = 140
 
 /** One's own account: profile, password, devices, signing out, and its end. */
 export const AccountScreen = () => {
-  const { session } = useProduct()
   const me = useMe()
   if (!me) return null
-  const signOut = async (): Promise<void> => {
-    await session.signOut()
-    go('#/')
-  }
   return (
     <Screen title={text.account}>
       <Section title={text.profile}>
@@ -38,7 +33,7 @@ export const AccountScreen = () => {
           <a className="quiet link" href="#/devices">
             {text.showDevices}
           </a>
-          <ActButton act={signOut}>{text.signOut}</ActButton>
+          <SignOut />
         </p>
       </Section>
       <Section title={text.password}>

@@ -1,23 +1,19 @@
 import type { Device } from '../../api-types.ts'
 import { useList } from '../../hooks/use-load.ts'
-import { go } from '../../hooks/use-place.ts'
 import { useProduct } from '../../hooks/use-product.ts'
 import { formatBrief, text } from '../../text/text.ts'
 import { ActButton } from './act-button.tsx'
 import { Listing, Screen } from './screen.tsx'
+import { SignOut } from './sign-out.tsx'
 
 /** Where one is signed in. */
 export const DevicesScreen = () => {
-  const { api, changes, session } = useProduct()
+  const { api, changes } = useProduct()
   const devices = useList<Device>('/sessions', ['devices'])
   const others = devices.items?.some(({ current }) => !current)
   const end = (which: string) => async (): Promise<void> => {
     await api.delete(`/sessions/${which}`)
     changes.happened('devices')
-  }
-  const signOutEverywhere = async (): Promise<void> => {
-    await session.signOut(true)
-    go('#/')
   }
   return (
     <Screen title={text.devices} back={{ href: '#/account', label: text.account }}>
@@ -50,9 +46,7 @@ export const DevicesScreen = () => {
             {text.endOthers}
           </ActButton>
         )}
-        <ActButton grave act={signOutEverywhere}>
-          {text.signOutEverywhere}
-        </ActButton>
+        <SignOut everywhere />
       </p>
     </Screen>
   )

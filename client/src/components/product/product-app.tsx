@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from 'react'
 import { backOff } from '../../chat/back-off.ts'
 import { useSession, ProductContext } from '../../hooks/use-product.ts'
 import { Product } from '../../product.ts'
-import { openStore, Remembered } from '../../remembered.ts'
+import { forgetWritten, openStore, Remembered } from '../../remembered.ts'
 import { Session } from '../../session.ts'
 import { explain, text } from '../../text/text.ts'
 import { Logo } from '../icons.tsx'
@@ -18,6 +18,10 @@ export const ProductApp = () => {
   const state = useSession(session)
   const open = useCallback(() => void session.open(), [session])
   useEffect(open, [open])
+  // After the chat was stopped: it writes nothing any more.
+  useEffect(() => {
+    if (state.is === 'out') forgetWritten(store, tab)
+  }, [state.is])
   switch (state.is) {
     case 'opening':
       return <Opening />
