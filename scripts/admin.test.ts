@@ -50,7 +50,8 @@ void t.test('what is wrong is said in one line', async t => {
     [{ NAME: 'ann', DATABASE_POOL: 'x' }, /^DATABASE_POOL="x" is not allowed: .*\n$/],
     [{ NAME: 'ann', DATABASE_URL: away }, /^The database does not answer: PostgreSQL chat at .*ECONNREFUSED.*\n$/],
   ]
-  for (const [each, err] of wrong) t.match(await admin({ NAME: '', ...env, ...each }), { code: 1, err })
+  const said = await Promise.all(wrong.map(([each]) => admin({ NAME: '', ...env, ...each })))
+  for (const [i, [, err]] of wrong.entries()) t.match(said[i], { code: 1, err })
   await database.close()
   t.match(await admin({ ...env, NAME: 'a', ADMIN_PASSWORD: PASSWORD }), { code: 1, err: /^this cannot be a name\n$/ })
   t.match(await admin({ ...env, NAME: 'ann', ADMIN_PASSWORD: 'short' }), {
