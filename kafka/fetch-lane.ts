@@ -79,15 +79,17 @@ export class FetchLane {
 
   async #poll(): Promise<void> {
     while (this.#rooms.size > 0) {
+      let answer: FetchAnswer
       try {
-        const answer = await this.#options.fetch('tail', this.#query())
+        answer = await this.#options.fetch('tail', this.#query())
         this.#continue(answer)
-        for (const each of answer.rooms) this.#tell(this.#session.get(each.id), each)
-        this.#failures = 0
       } catch {
         this.#forget()
         await this.#options.broken(++this.#failures)
+        continue
       }
+      this.#failures = 0
+      for (const each of answer.rooms) this.#tell(this.#session.get(each.id), each)
     }
     this.#polling = false
   }
@@ -139,13 +141,15 @@ export class FetchLane {
         asked.set(id, position)
         return { id, from: position, bytes: ROOM_BYTES }
       })
+      const query = { wait: SHORT, bytes: ANSWER_BYTES, sessionId: 0, sessionEpoch: -1, wanted, forgotten: [] }
+      let answer: FetchAnswer
       try {
-        const query = { wait: SHORT, bytes: ANSWER_BYTES, sessionId: 0, sessionEpoch: -1, wanted, forgotten: [] }
-        const answer = await this.#options.fetch('join', query)
-        for (const each of answer.rooms) this.#tell(asked.get(each.id), each)
+        answer = await this.#options.fetch('join', query)
       } catch {
         await this.#options.broken(++this.#failures)
+        continue
       }
+      for (const each of answer.rooms) this.#tell(asked.get(each.id), each)
     }
     this.#joining = false
   }
