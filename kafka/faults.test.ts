@@ -164,6 +164,25 @@ for (const [kept, cut] of [
   })
 }
 
+void t.test('of a batch that was not sent before only what is too old is refused', async t => {
+  // The brokers bear less than this node does.
+  const other = await openLog(t, brokers, { logTimeout: 3_000 })
+  const room = await newRoom(other.log)
+  const { log, logged } = await openLog(t, brokers)
+  await log.bounds(room)
+  proxy.hold = true
+  const early = t.rejects(append(log, room, 'early'), { code: 'LOG_UNAVAILABLE' })
+  const several = t.rejects(log.append(room, [record('too'), record('early')]), { code: 'LOG_UNAVAILABLE' })
+  await delay(3_500)
+  const late = numbered(3).map(text => append(log, room, text))
+  proxy.hold = false
+  await Promise.all([early, several])
+  const after = await append(log, room, 'after')
+  t.same([...(await Promise.all(late)), after], [0n, 1n, 2n, 3n])
+  t.same(bodies(await readAll(log, room)), ['m0', 'm1', 'm2', 'after'])
+  t.equal(logged.filter(line => line.startsWith('a batch reached the broker too late')).length, 1)
+})
+
 void t.test('a cluster that is away at the start is waited for', async t => {
   proxy.target = 0
   const { log, check, logged } = await openLog(t, brokers)

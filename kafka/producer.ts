@@ -252,14 +252,18 @@ export class Producer {
   }
 
   /** The broker refuses a batch for good. If it may have taken it before, the log has the answer; it is not sent again. */
-  async #lookUp({ queue, batch, place }: Sending, { errorCode, errorMessage }: Part): Promise<void> {
+  async #lookUp({ queue, batch, place }: Sending, { errorCode, errorMessage, recordErrors }: Part): Promise<void> {
     const { room } = place
     this.#options.logger.error({ room, kafka: errorCode, reason: errorMessage }, reasonOf(errorCode))
     const found = batch.unknown
       ? await this.#reader.find(place, batch.identity, batch.from).catch(() => undefined)
       : undefined
     if (found !== undefined) return this.#kept({ queue, batch, place }, found)
-    queue.refuse(batch, fail('LOG_UNAVAILABLE', undefined, { cause: notYet(place.topic, errorCode) }))
+    const error = fail('LOG_UNAVAILABLE', undefined, { cause: notYet(place.topic, errorCode) })
+    const indices = recordErrors.map(({ batchIndex }) => batchIndex)
+    // One record that is too old is not the others' fault. Of what may have been sent before nothing is sent anew.
+    if (batch.unknown || indices.length === 0) queue.refuse(batch, error)
+    else queue.refuseSome(batch, indices, error)
     this.#free(queue)
   }
 }

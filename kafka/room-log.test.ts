@@ -10,12 +10,17 @@ import { keysContract, roomLogContract, type OpenForContract } from '../server/p
 import type { Position, RoomId } from '../server/ports/room-log.ts'
 import { kafkaBrokers, redisUrl } from '../server/testkit/services.ts'
 import { decodeBatches } from './batches.ts'
+import { notYet } from './cluster.ts'
 import { FetchLane } from './fetch-lane.ts'
+import { packRecord } from './record.ts'
+import type { PackedRecord } from './record.ts'
 import type { KafkaLogOptions } from './room-log.ts'
+import { RoomQueue } from './room-queue.ts'
+import type { Append } from './room-queue.ts'
 import { append, bodies, collector, newRoom, openLog, readAll, record, silent } from './testkit/log.ts'
-import { connected } from './testkit/wire.ts'
+import { connected, writeAs } from './testkit/wire.ts'
 import { PARTITION, topicOf } from './topics.ts'
-import { fetch } from './wire.ts'
+import { fetch, KafkaError, produce } from './wire.ts'
 
 t.setTimeout(300_000)
 const brokers = await kafkaBrokers(t)
@@ -101,6 +106,48 @@ void t.test('more than fits into one batch, or into one request, is written in s
       large.map(body => [body.length, body[0]]),
     )
   }
+})
+
+void t.test('after 2^31 records the numbers begin again, as the broker expects', async t => {
+  const { log } = await openLog(t, brokers)
+  const room = await newRoom(log)
+  await connected(brokers, room, async (cluster, place) => {
+    const producerId = await cluster.patiently(async () => {
+      const answer = await cluster.any(initProducerIdV4.api, null, 1_000)
+      if (answer.errorCode !== KafkaError.NONE) throw notYet('a producer id', answer.errorCode)
+      return answer.producerId
+    })
+    const open = new Set<Append>()
+    const queue = new RoomQueue(room, open)
+    const add = (bodies: readonly string[]): Append => {
+      const records = bodies.map(body => packRecord(record(body), Date.now()))
+      const append = { queue, records, bytes: 0, deadline: 0, resolve() {}, reject: (error: Error) => t.error(error) }
+      open.add(append)
+      queue.add(append)
+      return append
+    }
+    const write = async (): Promise<{ errorCode: number; baseOffset: bigint }> => {
+      const { bytes } = queue.next(place.id, producerId, 0n)!
+      const batches = [{ topic: place.topic, batch: bytes }]
+      const answer = await cluster.link(place.leader, 'write').call(produce, 1_000, batches)
+      return answer.responses[0]!.partitionResponses[0]!
+    }
+    const first = add(['long ago'])
+    const batch = queue.next(place.id, producerId, 0n)!
+    open.delete(first)
+    const appends = [{ ...first, records: new Array<PackedRecord>(2 ** 31 - 3) }]
+    queue.kept({ ...batch, appends }, place.id, 0n)
+    add(['0', '1', '2', '3', '4'])
+    t.match(await write(), { errorCode: 0, baseOffset: 0n })
+    t.match(await write(), { errorCode: 0, baseOffset: 0n }, 'and it knows a batch that goes over the end')
+    queue.kept(queue.next(place.id, producerId, 0n)!, place.id, 0n)
+    add(['5'])
+    t.match(await write(), { errorCode: 0, baseOffset: 5n })
+    t.equal(queue.next(place.id, producerId, 0n)!.identity.sequence, 2)
+    const identity = { producerId, producerEpoch: 0, sequence: 7 }
+    t.equal(await writeAs(brokers, room, identity, 'x'), KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, 'it looks at them')
+  })
+  t.same(bodies(await readAll(log, room)), ['0', '1', '2', '3', '4', '5'])
 })
 
 void t.test('a room that somebody removed is made again by whoever creates it, as another one', async t => {

@@ -150,6 +150,34 @@ void t.test(
   },
 )
 
+void t.test(
+  'some records are refused: what was appended with them is, and the others go on in their order',
+  async t => {
+    const { queue, settled, add, expire } = setup()
+    const expired = add('expired')
+    add('a')
+    add('refused', 3)
+    add('b', 2)
+    add('refused too')
+    const batch = queue.next('life', 7n, 0n)!
+    add('c')
+    expire(expired)
+    queue.refuseSome(batch, [0, 3, 4, 7], new Error('too old'))
+    t.same(settled, [
+      ['refused', 'too old'],
+      ['refused too', 'too old'],
+    ])
+    const again = queue.next('life', 7n, 0n)!
+    t.same(number(again), [7, 0, 0], 'the broker has not counted it')
+    queue.kept(again, 'life', 0n)
+    t.same(settled.slice(2), [
+      ['a', 'life-0'],
+      ['b', 'life-1,life-2'],
+      ['c', 'life-3'],
+    ])
+  },
+)
+
 void t.test('refusing everything', async t => {
   const { queue, settled, add } = setup()
   add('sent')

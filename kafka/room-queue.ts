@@ -26,6 +26,8 @@ export interface Batch {
 }
 
 const EPOCHS = 32_768
+/** After so many records of an epoch brokers expect 0 again. */
+const SEQUENCES = 2 ** 31
 
 /**
  * What waits to be written to one room, in order, and the numbers by which the broker knows each batch: it keeps a batch
@@ -85,12 +87,13 @@ export class RoomQueue {
 
   /** The batch is in the log, from `first` on. */
   kept(batch: Batch, life: Epoch, first: Offset): void {
-    let offset = first
+    let next = first
     for (const append of batch.appends) {
-      const positions = append.records.map(() => ({ epoch: life, offset: offset++ }))
-      if (this.#open.delete(append)) append.resolve(positions)
+      let offset = next
+      next += BigInt(append.records.length)
+      if (this.#open.delete(append)) append.resolve(append.records.map(() => ({ epoch: life, offset: offset++ })))
     }
-    this.#sequence += count(batch.appends)
+    this.#sequence = (this.#sequence + count(batch.appends)) % SEQUENCES
     this.#batch = undefined
     this.failures = 0
   }
@@ -99,6 +102,18 @@ export class RoomQueue {
   refuse(batch: Batch, error: Error): void {
     for (const append of batch.appends) if (this.#open.delete(append)) append.reject(error)
     this.#abandon(batch)
+  }
+
+  /** The broker has refused the batch for some of its records, by their index: the others wait again, in their order. */
+  refuseSome(batch: Batch, indices: readonly number[], error: Error): void {
+    let next = 0
+    for (const append of batch.appends) {
+      const from = next
+      next += append.records.length
+      const refused = indices.some(index => index >= from && index < next)
+      if (refused && this.#open.delete(append)) append.reject(error)
+    }
+    this.#takeBack(batch)
   }
 
   /** Nothing of what waits here can be written. */
