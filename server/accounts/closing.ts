@@ -82,7 +82,7 @@ export const deleteAccount = (db: Db, user: string, forget: readonly Forget[]): 
       .select('id')
       .where('is_admin', '=', true)
       .orderBy('id')
-      .forUpdate()
+      .forNoKeyUpdate()
       .execute()
     if (admins.length === 1 && admins[0]!.id === user) throw fail('LAST_ADMIN')
     const cleared = await tx

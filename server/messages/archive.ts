@@ -25,6 +25,8 @@ const PATIENCE = 2_000
 /** Of all rooms that are copied together. A page is about 1 MiB at most, too. */
 const ROOMS_AT_ONCE = 8
 const RECORDS_A_PAGE = 200
+/** What is copied waits for so many transactions that erase, at most. */
+const ERASURES_A_ROUND = 10
 
 export interface ArchiveOptions {
   readonly db: Db
@@ -115,7 +117,7 @@ class Copier {
       left -= rooms.length
       busy = true
     }
-    if (this.#erasing) {
+    for (let i = 0; i < ERASURES_A_ROUND && this.#erasing && !signal.aborted; i++) {
       const telling = await eraseSome(db, leave)
       tell(signals, telling ?? [])
       this.#erasing = telling !== undefined
