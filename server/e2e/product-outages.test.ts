@@ -46,7 +46,7 @@ const setUp = async (t: Test) => {
   const readers = [new Reader(t, clientOf(ann, one)), new Reader(t, clientOf(bob, two))]
   await Promise.all(readers.map(({ subscribed }) => subscribed))
   const senders = [new Sender(t, clientOf(ann, one)), new Sender(t, clientOf(bob, two))]
-  return { postgres, redis, one, two, ann, bob, cem, room, readers, senders }
+  return { postgres, redis, env, one, two, ann, bob, cem, room, readers, senders }
 }
 type Chat = Awaited<ReturnType<typeof setUp>>
 
@@ -241,7 +241,7 @@ void t.test('PostgreSQL away: who was let in chats on until their token ends, an
 
 void t.test('Redis killed and back, under load', async t => {
   const chat = await setUp(t)
-  const { redis, ann, bob, cem, one, two, room } = chat
+  const { redis, env, ann, bob, cem, one, two, room } = chat
   await ann.does(one, 'PUT', `/friend-requests/${bob.id}`)
   await bob.does(two, 'POST', `/friend-requests/${ann.id}/accept`)
   const guest = await cem.connect(t, 'tcp', two)
@@ -250,6 +250,9 @@ void t.test('Redis killed and back, under load', async t => {
   await guest.request('SUBSCRIBE', { id: 'r', ...to(room) })
   const friend = await watching(t, ann, one)
   await goesOn(chat)
+  const database = await openDatabase({ ...env, DATA_DIR: '', DATABASE_POOL: 1, DATABASE_TIMEOUT: 5_000 }, silent)
+  await database.db.updateTable('users').set({ is_admin: true }).where('id', '=', bob.id).execute()
+  await database.close()
 
   await redis.kill()
   await goesOn(chat)
@@ -261,6 +264,11 @@ void t.test('Redis killed and back, under load', async t => {
     status: 503,
     body: { code: 'PRESENCE_UNAVAILABLE' },
   })
+  const asAdmin = (path: string, body?: object) => bob.tries(one, body ? 'POST' : 'DELETE', `/admin/${path}`, body)
+  for (const asked of [asAdmin('connections/some'), asAdmin('announcements', { text: 'at noon' })]) {
+    t.match(await asked, { status: 503, body: { code: 'PRESENCE_UNAVAILABLE' } }, 'not every node would hear it')
+  }
+  t.same(await bob.does(one, 'GET', '/admin/audit'), { items: [] })
   await ann.does(one, 'DELETE', `/rooms/${room}/members/${cem.id}`)
   t.equal(await removal(guest), room, 'rights end on the other node without it')
   for (const node of [one, two]) t.equal(await node.ready(), 200)

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/ids.ts'
@@ -5,7 +6,7 @@ import { memoryPresence } from '../drivers/memory/presence.ts'
 import { memorySignals } from '../drivers/memory/signals.ts'
 import { hearing } from '../people/testkit/hearing.ts'
 import type { Telling } from '../people/index.ts'
-import type { Client } from '../ports/presence.ts'
+import { PRESENCE_AT_ONCE, type Client } from '../ports/presence.ts'
 import { userChannel } from '../ports/signals.ts'
 import { people, roomOf } from '../rooms/testkit/people.ts'
 import { openTestApi } from '../testkit/api.ts'
@@ -106,6 +107,34 @@ await testDatabases(t, async (t, { db }) => {
     ])
     const rest = await ask(admin, 'GET', `/admin/audit?limit=1&cursor=${String(first.body['next'])}`)
     t.match(rest.body['items'], [{ act: 'disconnect', detail: { connection: id } }])
+    t.notOk('user' in (rest.body['items'] as object[])[0]!, 'whose it was nobody knew')
+  })
+
+  await t.test('whose a connection was, and where, is written down', async t => {
+    const { ask, presence, admin, ann } = await setUp(t, db)
+    const session = newId()
+    const expires_at = sql<number>`now() + interval '1 hour'`
+    await db
+      .insertInto('sessions')
+      .values({ id: session, user_id: ann, kind: 'device', device: 'Her phone', expires_at })
+      .execute()
+    const crowd = Array.from({ length: PRESENCE_AT_ONCE }, () => clientOf(newId()))
+    const [phone, signedOut] = [
+      clientOf(ann, { device: session, node: 'two:8080' }),
+      clientOf(ann, { device: newId() }),
+    ]
+    await presence.touch(crowd)
+    await presence.touch([phone, signedOut])
+    for (const { connection } of [phone, signedOut]) {
+      t.equal((await ask(admin, 'DELETE', `/admin/connections/${connection}`)).status, 204)
+    }
+    const { items } = (await ask(admin, 'GET', '/admin/audit?limit=2')).body
+    t.match((items as object[])[1], {
+      act: 'disconnect',
+      user: ann,
+      detail: { connection: phone.connection, node: 'two:8080', device: 'Her phone' },
+    })
+    t.strictSame((items as { detail: object }[])[0]!.detail, { connection: signedOut.connection, node: 'one:8080' })
   })
 
   await t.test('accounts and rooms are deleted, which is written down', async t => {

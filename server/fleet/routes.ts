@@ -4,7 +4,7 @@ import { transaction, type Db } from '../database/database.ts'
 import { fail } from '../errors.ts'
 import { createOnce, Id, nothing, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
 import { tell } from '../people/index.ts'
-import type { Presence } from '../ports/presence.ts'
+import { PRESENCE_AT_ONCE, type Client, type Presence } from '../ports/presence.ts'
 import type { Signals } from '../ports/signals.ts'
 import { removeRoom } from '../rooms/index.ts'
 import { actsOf, writeDown } from './audit.ts'
@@ -23,6 +23,9 @@ export interface RouteParts {
 const tags = ['admin']
 const Connection = Type.String({ minLength: 1, maxLength: 64, examples: ['3f0a0b1e-6c52-4b0e-9b8e-2f1d7c5a9e10'] })
 const TEXT_MOST = 1_000
+/** What is asked of nodes is fleeting: who is written down in the audit as asked may not have been reached. */
+const AT_MOST_ONCE =
+  'Refused with `PRESENCE_UNAVAILABLE` while nodes cannot hear each other; a node that is cut off from the others at just that moment misses it.'
 
 const connectionPages = new Paging('connections', Type.Tuple([Type.String(), Type.String()]))
 const auditPages = new Paging('audit', Type.String({ pattern: String.raw`^\d{1,18}$` }))
@@ -86,33 +89,58 @@ const connections = (api: Api, { db, presence, signals }: RouteParts): void => {
   api.delete(
     '/admin/connections/:id',
     {
-      config: { errors: ['FORBIDDEN'] },
+      config: { errors: ['FORBIDDEN', 'PRESENCE_UNAVAILABLE'] },
       schema: {
         tags,
         summary: 'End a connection',
-        description: 'On whichever node it is. Whoever it was may connect again.',
+        description: `On whichever node it is. ${AT_MOST_ONCE} Whoever it was may connect again.`,
         params: Type.Object({ id: Connection }),
         response: { 204: nothing('It is asked of all nodes') },
       },
     },
-    async ({ identity, params, ip }, reply) => {
+    async ({ identity, params: { id: connection }, ip }, reply) => {
       await demandAdmin(db, identity.user)
-      const detail = { connection: params.id }
-      await writeDown(db, { actor: identity.user, act: 'disconnect', address: ip, detail })
-      disconnect(signals, params.id)
+      const client = await find(presence, connection)
+      const { user, node } = client ?? {}
+      const device = client && (await deviceOf(db, client))
+      await writeDown(db, {
+        actor: identity.user,
+        act: 'disconnect',
+        ...(user !== undefined && { user }),
+        address: ip,
+        detail: { connection, ...(node !== undefined && { node }), ...(device !== undefined && { device }) },
+      })
+      disconnect(signals, connection)
       return reply.code(204).send(null)
     },
   )
 }
 
-const announcements = (api: Api, { db, signals }: RouteParts): void => {
+/** Undefined: nobody knows of it, which may be because it has only just come. Rejects with PRESENCE_UNAVAILABLE. */
+const find = async (presence: Presence, connection: string): Promise<Client | undefined> => {
+  for (let last: Client | undefined; ;) {
+    const page = await presence.list(last, PRESENCE_AT_ONCE)
+    const found = page.find(client => client.connection === connection)
+    if (found || page.length < PRESENCE_AT_ONCE) return found
+    last = page.at(-1)
+  }
+}
+
+/** What the device is called; undefined where it is signed out by now. */
+const deviceOf = async (db: Db, { device: session }: Client): Promise<string | undefined> => {
+  const row = await db.selectFrom('sessions').select('device').where('id', '=', session).executeTakeFirst()
+  return row?.device
+}
+
+const announcements = (api: Api, { db, presence, signals }: RouteParts): void => {
   api.post(
     '/admin/announcements',
     {
-      config: { creates: true, errors: ['FORBIDDEN'] },
+      config: { creates: true, errors: ['FORBIDDEN', 'PRESENCE_UNAVAILABLE'] },
       schema: {
         tags,
         summary: 'Tell everybody who is connected',
+        description: `On all nodes. ${AT_MOST_ONCE}`,
         body: Type.Object({
           text: Type.String({ minLength: 1, maxLength: TEXT_MOST, examples: ['The server restarts at noon.'] }),
         }),
@@ -122,6 +150,8 @@ const announcements = (api: Api, { db, signals }: RouteParts): void => {
     async (request, reply) => {
       const { identity, ip, body } = request
       await demandAdmin(db, identity.user)
+      // Rejects where nodes do not hear each other.
+      await presence.of([])
       let first = false
       const said = await createOnce(db, {
         request,
