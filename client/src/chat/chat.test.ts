@@ -1,63 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { type JWTPayload, SignJWT } from 'jose'
-import t, { type Test } from 'tap'
-import { Chat, type ChatOptions } from './chat.ts'
+import t from 'tap'
+import { bodies, byToken, counting, joined, online, open, startNode, tokenFor, when } from '../testkit/chat.ts'
+import { Chat } from './chat.ts'
 
 t.setTimeout(60_000)
-
-const JWT_SECRET = 'thirty-two bytes that nobody knows of'
-/** A token of ann's that ends in so many ms. */
-const tokenFor = (ms: number, claims: JWTPayload = {}): Promise<string> =>
-  new SignJWT({ sub: 'ann', exp: (Date.now() + ms) / 1000, ...claims })
-    .setProtectedHeader({ alg: 'HS256' })
-    .sign(Buffer.from(JWT_SECRET))
-
-/** A node in a process of its own; resolves with where its WebSocket is. */
-const startNode = async (t: Test, env: Readonly<Record<string, string>> = {}): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'hoofbeat-'))
-  const main = join(import.meta.dirname, '../../../server/main.ts')
-  const node = spawn(process.execPath, [main], {
-    env: { ...process.env, PORT: '0', STOMP_PORT: 'off', HOST: '127.0.0.1', ACCESS: 'open', DATA_DIR: folder, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.teardown(async () => {
-    node.kill('SIGKILL')
-    if (node.exitCode === null && node.signalCode === null) await once(node, 'exit')
-    await rm(folder, { recursive: true, force: true })
-  })
-  for await (const line of createInterface(node.stdout)) {
-    const { msg, port } = JSON.parse(line) as { msg: string; port: number }
-    if (msg === 'listening') return `ws://localhost:${port}/ws`
-  }
-  throw new Error('the node has ended')
-}
-
-const open = (t: Test, url: string, user: string, options: Partial<ChatOptions> = {}): Chat => {
-  const chat = new Chat({ url, user, credentials: { login: user }, ...options })
-  t.teardown(() => chat.stop())
-  chat.start()
-  return chat
-}
-
-/** Resolves when `condition` holds, looked at whenever the chat says that something has changed. */
-const when = (chat: Chat, condition: () => boolean): Promise<void> =>
-  new Promise(resolve => {
-    const look = (): void => {
-      if (!condition()) return
-      end()
-      resolve()
-    }
-    const end = chat.subscribe(look)
-    look()
-  })
-const online = (chat: Chat): Promise<void> => when(chat, () => chat.state.is === 'online')
-const joined = (chat: Chat, room: string): Promise<void> => when(chat, () => chat.room(room)?.is === 'joined')
-const bodies = (chat: Chat, room: string): string[] => (chat.room(room)?.messages ?? []).map(({ body }) => body)
 
 t.test('two chats see each other write, read and send; one that leaves hears nothing more', async t => {
   const node = await startNode(t)
@@ -89,54 +34,6 @@ t.test('two chats see each other write, read and send; one that leaves hears not
   leave()
 })
 
-t.test('a token is asked for before each connection; one that is refused is not offered again', async t => {
-  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
-  const asked: (string | undefined)[] = []
-  const tokens = [await tokenFor(-60_000), await tokenFor(600_000)]
-  const given = [...tokens]
-  let away = true
-  const chat = open(t, node, 'ann', {
-    credentials: { token: '' },
-    freshen: async refused => {
-      if (away) {
-        away = false
-        throw new Error('nobody answers')
-      }
-      asked.push(refused)
-      return given.shift() ?? ''
-    },
-  })
-  const seen: string[] = []
-  chat.onEvent(({ is }) => seen.push(is))
-  await online(chat)
-  t.same(asked, [undefined, tokens[0]], 'also where nobody answered at first')
-  t.same(seen, ['online'])
-})
-
-t.test('a token that ends is renewed on the same connection, or where that fails on a new one', async t => {
-  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
-  const brief = await tokenFor(2_000)
-  const long = await tokenFor(600_000)
-  const renewed: Chat = open(t, node, 'ann', { credentials: { token: brief }, renew: async () => long })
-  const ended = open(t, node, 'ann', {
-    credentials: { token: '' },
-    freshen: async refused => (refused === undefined ? brief : long),
-    renew: () => Promise.reject(new Error('not now')),
-  })
-  const again = new Promise<void>(resolve => {
-    let times = 0
-    ended.onEvent(({ is }) => is === 'online' && ++times === 2 && resolve())
-  })
-  await online(renewed)
-  let breaks = 0
-  renewed.onEvent(({ is }) => is === 'online' && breaks++)
-  await again
-  renewed.join('r')
-  await joined(renewed, 'r')
-  t.equal(breaks, 0)
-  t.equal(renewed.state.is, 'online')
-})
-
 t.test('rooms and what is heard in them come back with a new connection', async t => {
   const node = await startNode(t)
   const [ann, bob] = [open(t, node, 'ann'), open(t, node, 'bob')]
@@ -156,15 +53,8 @@ t.test('rooms and what is heard in them come back with a new connection', async 
   await when(ann, () => ann.company('r').typing.includes('bob'))
 })
 
-/** How often it has come online. */
-const counting = (chat: Chat): (() => number) => {
-  let times = 0
-  chat.onEvent(({ is }) => is === 'online' && times++)
-  return () => times
-}
-
 t.test('who may not say something fleeting in a room is told once, and says no more of it there', async t => {
-  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
+  const node = await startNode(t, byToken)
   const rooms = { read: ['r', 'other'], send: ['other'] }
   const ann = open(t, node, 'ann', { credentials: { token: await tokenFor(600_000, { rooms }) } })
   const bob = open(t, node, 'bob', { credentials: { token: await tokenFor(600_000, { sub: 'bob' }) } })
@@ -195,7 +85,7 @@ t.test('who may not say something fleeting in a room is told once, and says no m
 })
 
 t.test('in a room that refuses us nothing is said, and when it takes us again all is heard', async t => {
-  const node = await startNode(t, { ACCESS: 'token', JWT_SECRET })
+  const node = await startNode(t, byToken)
   const rooms = { read: ['other'], send: ['other'] }
   const ann = open(t, node, 'ann', { credentials: { token: await tokenFor(600_000, { rooms }) } })
   const bob = open(t, node, 'bob', { credentials: { token: await tokenFor(600_000, { sub: 'bob' }) } })
@@ -253,4 +143,28 @@ t.test('what is fleeting is heard whenever the room was joined, whatever came fi
   ann.join('r')
   await joined(ann, 'r')
   await hears('back')
+})
+
+t.test('what a room does not take fails alone, until it is sent again or discarded', async t => {
+  const node = await startNode(t, byToken)
+  const rooms = { read: ['r', 'other'], send: ['other'] }
+  const ann = open(t, node, 'ann', { credentials: { token: await tokenFor(600_000, { rooms }) } })
+  for (const room of ['r', 'other']) ann.join(room)
+  ann.send('r', 'not for you to say')
+  ann.send('other', 'but here')
+  await when(ann, () => bodies(ann, 'other').length === 1 && ann.unsent === 1)
+  const [failed] = ann.room('r')!.outgoing
+  t.match(failed, { body: 'not for you to say', failed: { code: 'FORBIDDEN' } })
+  ann.signIn({ token: await tokenFor(600_000) })
+  await online(ann)
+  ann.retry(failed!.key)
+  await when(ann, () => bodies(ann, 'r').length === 1)
+  t.equal(ann.unsent, 0)
+  ann.send('r', 'x'.repeat(1024 * 1024 + 1))
+  const [large] = ann.room('r')!.outgoing
+  t.equal(large?.failed?.code, 'FRAME_TOO_LARGE')
+  ann.retry(large!.key)
+  t.equal(ann.unsent, 1, 'it will not be smaller')
+  ann.discard(large!.key)
+  t.equal(ann.unsent, 0)
 })

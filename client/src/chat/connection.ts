@@ -124,7 +124,7 @@ export class Connection {
   close(): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.abandon(), PATIENCE)
-    void this.#client.deactivate()
+    void this.#client.deactivate().then(() => clearTimeout(this.#timer))
   }
 
   /** Ends it now; `ended` comes before this returns, where the WebSocket was opened. */
