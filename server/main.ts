@@ -134,6 +134,7 @@ const openLog = async (config: Config, logger: Logger): Promise<OpenedLog> => {
       folder: join(config.DATA_DIR, 'log'),
       roomsMax: config.ROOMS_MAX,
       idempotencyWindow: config.IDEMPOTENCY_WINDOW,
+      logTimeout: config.LOG_TIMEOUT,
       logger,
     })
     return { ...log, keysReachable: () => true }

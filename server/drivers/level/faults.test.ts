@@ -270,6 +270,37 @@ t.test('a log that cannot be opened again', async t => {
   })
 })
 
+t.test('a log that is slow to write: whoever waits is refused, and what is being written may be kept', async t => {
+  const { log } = await openLog(t, await newFolder(t), { logTimeout: 1_000 })
+  await log.create(['a'])
+  const seen = collector()
+  await log.tail('a', 'end', seen.sink)
+  const [began, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  await interceptWrites(t, async ({ write }) => {
+    began.resolve()
+    await held.promise
+    await write()
+  })
+  const refused = { code: 'LOG_UNAVAILABLE', cause: /a write takes too long/ }
+  const written = [t.rejects(append(log, 'a', '0', 'key'), refused), t.rejects(log.create(['b']), refused)]
+  await began.promise
+  const queued = [t.rejects(append(log, 'a', 'never'), refused), t.rejects(log.create(['c']), refused)]
+  // Its own timer does not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  await Promise.all([...written, ...queued])
+  clearInterval(alive)
+  t.same(seen.records, [], 'nobody sees what is not durable')
+  const later = append(log, 'a', '1')
+  held.resolve()
+  t.equal(await later, 1n)
+  t.equal(await append(log, 'a', '0', 'key'), 0n, 'a repeat is the same record')
+  t.same(bodies(await readAll(log, 'a')), ['0', '1'])
+  await seen.reached(1n)
+  t.same(bodies(seen.records), ['0', '1'])
+  await log.create(['b'])
+  await t.rejects(append(log, 'c', 'x'), { code: 'NO_SUCH_ROOM' })
+})
+
 t.test('a log that is slow to read', async t => {
   const texts = Array.from({ length: 1500 }, (_, i) => `${i}`)
   const filled = async (t: Test) => {

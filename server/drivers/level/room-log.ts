@@ -30,12 +30,15 @@ export interface LevelLogOptions {
   readonly roomsMax: number
   /** ms */
   readonly idempotencyWindow: number
+  /** How long a call of `append` or `create` waits before it is rejected, ms; 15 s, unless it says otherwise. */
+  readonly logTimeout?: number
   readonly logger: Logger
   /** Epoch ms */
   readonly now?: () => number
 }
 
 const APPEND_BYTES = 4 * 1024 * 1024
+const LOG_TIMEOUT = 15_000
 
 interface LogTask extends Task {
   /** The room whose place has to be known. */
@@ -60,6 +63,7 @@ class Append implements LogTask {
   readonly bytes: number
   readonly room: RoomId
   readonly records: readonly NewRecord[]
+  readonly deadline: number
   readonly refuse: (error: Error) => void
   readonly #log: LevelLog
   readonly #resolve: (positions: Position[]) => void
@@ -69,12 +73,14 @@ class Append implements LogTask {
     log: LevelLog,
     room: RoomId,
     records: readonly NewRecord[],
+    deadline: number,
     resolve: (positions: Position[]) => void,
     refuse: (error: Error) => void,
   ) {
     this.bytes = records.reduce((sum, record) => sum + bytesAtMost(record), 0)
     this.room = room
     this.records = records
+    this.deadline = deadline
     this.refuse = refuse
     this.#log = log
     this.#resolve = resolve
@@ -95,10 +101,13 @@ class LevelLog implements RoomLog, Book<LogTask> {
   readonly #keys: Keys
   readonly #removals: Removals
   readonly #writer: Writer<LogTask>
+  readonly #timeout: number
   #closed = false
 
-  constructor(store: Store, { roomsMax, idempotencyWindow, logger, now = Date.now }: LevelLogOptions) {
+  constructor(store: Store, options: LevelLogOptions) {
+    const { roomsMax, idempotencyWindow, logTimeout = LOG_TIMEOUT, logger, now = Date.now } = options
     this.#store = store
+    this.#timeout = logTimeout
     this.#rooms = new Rooms(store, roomsMax)
     this.#keys = new Keys(store, idempotencyWindow)
     this.#removals = new Removals(store, build => this.#change(build))
@@ -109,13 +118,17 @@ class LevelLog implements RoomLog, Book<LogTask> {
     this.#requireOpen()
     if (rooms.every(id => this.#rooms.get(id)?.settled)) return
     let made: Room[] = []
-    await this.#change(batch => void (made = this.#rooms.make(batch, rooms)))
-    for (const room of made) room.settled = true
+    await this.#change(batch => void (made = this.#rooms.make(batch, rooms)), {
+      deadline: this.#deadline(),
+      done: () => {
+        for (const room of made) room.settled = true
+      },
+    })
   }
 
   append(id: RoomId, records: readonly NewRecord[]): Promise<Position[]> {
     return new Promise((resolve, reject) => {
-      const append = new Append(this, id, records, resolve, reject)
+      const append = new Append(this, id, records, this.#deadline(), resolve, reject)
       if (append.bytes > APPEND_BYTES) throw fail('FRAME_TOO_LARGE', `${append.bytes} bytes in one write`)
       this.#writer.push(append)
     })
@@ -148,10 +161,11 @@ class LevelLog implements RoomLog, Book<LogTask> {
     // A create that is called after this one comes after it.
     if (existing && before === undefined) existing.settled = false
     let removal: Removal | undefined
-    await this.#change(batch => {
+    const build = (batch: Batch): void => {
       const room = this.#rooms.get(id)
       if (room) removal = before === undefined ? this.#rooms.remove(batch, room) : this.#rooms.cut(batch, room, before)
-    }, id)
+    }
+    await this.#change(build, { room: id })
     if (removal) this.#removals.add(removal)
   }
 
@@ -210,10 +224,21 @@ class LevelLog implements RoomLog, Book<LogTask> {
     await this.#removals.resume()
   }
 
-  #change(build: (batch: Batch) => void, room?: RoomId): Promise<void> {
+  #change(
+    build: (batch: Batch) => void,
+    { done, ...more }: Partial<Pick<LogTask, 'room' | 'deadline' | 'done'>> = {},
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#writer.push({ bytes: 0, build, done: resolve, refuse: reject, ...(room !== undefined && { room }) })
+      const told = (): void => {
+        done?.()
+        resolve()
+      }
+      this.#writer.push({ bytes: 0, build, done: told, refuse: reject, ...more })
     })
+  }
+
+  #deadline(): number {
+    return performance.now() + this.#timeout
   }
 
   #requireOpen(): void {

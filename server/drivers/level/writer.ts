@@ -7,6 +7,11 @@ import { explain, type Store } from './store.ts'
 export interface Task {
   /** About how much it adds to a batch. */
   readonly bytes: number
+  /**
+   * When it is refused if it is not durable, as `performance.now()` tells time; later tasks have none or later ones. Where
+   * it is being written by then it may become durable, and is done, nevertheless.
+   */
+  readonly deadline?: number
   /** Adds its rows to `batch`. What it throws refuses this task alone: it has not added any then. */
   build(batch: Batch): void
   /** It is durable. */
@@ -41,7 +46,10 @@ export class Writer<T extends Task> {
   readonly #book: Book<T>
   readonly #now: () => number
   readonly #logger: Logger
-  #queue: T[] = []
+  readonly #queue = new Set<T>()
+  /** Those that have a deadline and have not been told of anything, oldest first. */
+  readonly #timed = new Set<T>()
+  #expiry: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
   #failed: { readonly batch: Batch; cause: unknown } | undefined
@@ -64,7 +72,11 @@ export class Writer<T extends Task> {
       task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: new Error('the log is closed') }))
       return
     }
-    this.#queue.push(task)
+    this.#queue.add(task)
+    if (task.deadline !== undefined) {
+      this.#timed.add(task)
+      this.#expiry ??= this.#expireAt(task.deadline)
+    }
     if (this.#retry) this.#retry.ref()
     else this.#running ??= this.#run()
   }
@@ -74,7 +86,26 @@ export class Writer<T extends Task> {
     this.#closed = true
     await this.#running
     clearTimeout(this.#retry)
-    if (this.#failed) this.#refuse(this.#queue.splice(0), this.#failed.cause)
+    clearTimeout(this.#expiry)
+    if (this.#failed) this.#refuseQueue(this.#failed.cause)
+  }
+
+  #expireAt(deadline: number): NodeJS.Timeout {
+    return setTimeout(() => this.#expire(), Math.max(0, deadline - performance.now())).unref()
+  }
+
+  /** Refuses what has waited long enough. */
+  #expire(): void {
+    this.#expiry = undefined
+    const now = performance.now()
+    for (const task of this.#timed) {
+      if (task.deadline! > now) {
+        this.#expiry = this.#expireAt(task.deadline!)
+        return
+      }
+      this.#queue.delete(task)
+      this.#refuse([task], new Error('a write takes too long'))
+    }
   }
 
   async #run(): Promise<void> {
@@ -82,20 +113,21 @@ export class Writer<T extends Task> {
       // Whatever else comes in this turn is in the same batch.
       await new Promise(resolve => setImmediate(resolve))
       if (await this.#recover()) await this.#write(this.#take())
-    } while (this.#queue.length > 0 && !this.#failed)
+    } while (this.#queue.size > 0 && !this.#failed)
     this.#running = undefined
     if (this.#failed && !this.#closed) this.#retryLater()
   }
 
   #take(): T[] {
+    const tasks: T[] = []
     let bytes = 0
-    let count = 0
     for (const task of this.#queue) {
       bytes += task.bytes
-      if (count === BATCH_TASKS || (count > 0 && bytes > BATCH_BYTES)) break
-      count++
+      if (tasks.length === BATCH_TASKS || (tasks.length > 0 && bytes > BATCH_BYTES)) break
+      this.#queue.delete(task)
+      tasks.push(task)
     }
-    return this.#queue.splice(0, count)
+    return tasks
   }
 
   async #write(tasks: T[]): Promise<void> {
@@ -112,7 +144,10 @@ export class Writer<T extends Task> {
       return
     }
     this.#book.written(batch)
-    for (const task of tasks) task.done()
+    for (const task of tasks) {
+      this.#timed.delete(task)
+      task.done()
+    }
   }
 
   #build(task: T, batch: Batch): boolean {
@@ -120,6 +155,7 @@ export class Writer<T extends Task> {
       task.build(batch)
       return true
     } catch (error) {
+      this.#timed.delete(task)
       task.refuse(toHoofbeatError(error))
       return false
     }
@@ -134,7 +170,7 @@ export class Writer<T extends Task> {
       await this.#book.reload(failed.batch)
     } catch (error) {
       failed.cause = error
-      this.#refuse(this.#queue.splice(0), error)
+      this.#refuseQueue(error)
       return false
     }
     this.#failed = undefined
@@ -142,9 +178,18 @@ export class Writer<T extends Task> {
     return true
   }
 
+  #refuseQueue(cause: unknown): void {
+    const tasks = [...this.#queue]
+    this.#queue.clear()
+    this.#refuse(tasks, cause)
+  }
+
   #refuse(tasks: readonly T[], cause: unknown): void {
     const why = new Error(explain(this.#store.folder, cause), { cause })
-    for (const task of tasks) task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: why }))
+    for (const task of tasks) {
+      this.#timed.delete(task)
+      task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: why }))
+    }
   }
 
   #retryLater(): void {
@@ -152,6 +197,6 @@ export class Writer<T extends Task> {
       this.#retry = undefined
       this.#running = this.#run()
     }, RETRY)
-    if (this.#queue.length === 0) this.#retry.unref()
+    if (this.#queue.size === 0) this.#retry.unref()
   }
 }
