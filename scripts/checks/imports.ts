@@ -4,9 +4,7 @@ import { root, runScript } from '../launch.ts'
 import { parse } from './parse.ts'
 import { isTest, sourcesIn } from './sources.ts'
 
-const capabilities = ['accounts', 'rooms', 'messages', 'people', 'board', 'push', 'files', 'fleet'].map(
-  name => `server/${name}`,
-)
+const capabilities = ['accounts', 'people', 'rooms', 'messages', 'fleet'].map(name => `server/${name}`)
 
 /** Which layers (or single files of one) a layer may import besides itself, server/errors.ts and the types of server/config.ts. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
