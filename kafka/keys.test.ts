@@ -217,8 +217,9 @@ for (const [how, forget] of [
 ] as const) {
   void t.test(`a Redis that ${how}: keys are found in the log, looked for once`, async t => {
     const [one, two] = [await node(t), await node(t)]
-    const room = await newRoom(one.log)
+    const [room, beside] = [await newRoom(one.log), await newRoom(one.log)]
     const first = await send(one.log, room, 'one', 'k')
+    const there = await send(one.log, beside, 'one', 'k')
     await one.log.append(room, [keyed('by another', 'k', { sender: 'bob' })])
     await forget()
     const repeats = await Promise.all([send(two.log, room, 'x', 'k'), send(two.log, room, 'new', 'l')])
@@ -228,11 +229,17 @@ for (const [how, forget] of [
     t.same(bodies(await readAll(one.log, room)), ['one', 'by another', 'new'])
     const looks = (): number => [...one.logged, ...two.logged].filter(line => line.startsWith('looked back')).length
     t.equal(looks(), 1)
+    // Another room that is asked for when there is nothing to wait for any more.
+    const warn = ({ name }: Error): void => void t.not(name, 'TimeoutNegativeWarning')
+    process.on('warning', warn)
+    t.same(await send(two.log, beside, 'x', 'k'), there)
+    process.off('warning', warn)
+    t.equal(looks(), 2)
     // A room that is younger than the Redis needs no look back.
     const young = await newRoom(one.log)
     await Promise.all([send(one.log, young, 'z', 'k'), send(two.log, young, 'z', 'k')])
     t.equal((await readAll(two.log, young)).length, 1)
-    t.equal(looks(), 1)
+    t.equal(looks(), 2)
   })
 }
 

@@ -201,7 +201,7 @@ export class Keys {
   async #lookBack(place: Place, since: number, age: number): Promise<void> {
     const { logTimeout, skew, window, claims, logger } = this.#options
     await this.#once(place.id, async () => {
-      await this.#pause(logTimeout + 2 * skew - age)
+      await this.#pause(Math.max(0, logTimeout + 2 * skew - age))
       if (this.#closing.signal.aborted) return
       const end = await this.#fence.raise(place, since + skew)
       await this.#reader.keyed(place, since - skew - window, end, async page => {
