@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { transaction } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
-import { Id, nothing, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
+import { Id, nothing, PageOf, PageQuery, Paging, Time, TimePlace, type Api } from '../http/api.ts'
 import { forgetToken } from './refresh-cookie.ts'
 import type { SessionRouteParts } from './session-routes.ts'
 import { endSession, endSessions, listSessions } from './sessions.ts'
@@ -16,7 +16,7 @@ const SessionSchema = Type.Object({
   lastSeenAt: Time(),
   current: Type.Boolean({ description: 'Whether it is the one that asks' }),
 })
-const listed = new Paging('sessions', Type.Tuple([Type.Integer(), Type.String()]))
+const listed = new Paging('sessions', TimePlace)
 
 /** Where somebody is signed in, and how to end that. */
 export const deviceRoutes = (api: Api, { db, watch, now }: SessionRouteParts): void => {

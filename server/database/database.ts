@@ -12,7 +12,7 @@ import { WatchedPool } from './watched-pool.ts'
 
 export { FolderError } from './lock.ts'
 export { isUniqueViolation } from './trouble.ts'
-export { at, rowsOf } from './values.ts'
+export { at, LAST_TIME, rowsOf } from './values.ts'
 
 /**
  * Queries. All of them reject with DATABASE_UNAVAILABLE where the database is away or takes too long; then a write may have

@@ -17,6 +17,9 @@ export const parsers: Readonly<Record<number, Parser>> = {
   [BYTEA]: pg.types.getTypeParser(BYTEA) as Parser,
 }
 
+/** The end of the year 9999, epoch ms: what comes after it nobody means. */
+export const LAST_TIME = 253_402_300_799_999
+
 /** A point in time (epoch ms) as SQL takes it. */
 export const at = (ms: number): RawBuilder<number> => sql<number>`${new Date(ms)}::timestamptz`
 

@@ -20,6 +20,7 @@ import type { Db } from '../database/database.ts'
 import { Pace } from '../database/pace.ts'
 import { errors, fail, HoofbeatError } from '../errors.ts'
 import { complete, oneExample, openapi, type RouteNotes } from './document.ts'
+import { canBeKept } from './fields.ts'
 import { docsPolicy } from './headers.ts'
 import { hostCheck } from './hosts.ts'
 import { forgetKeys } from './once.ts'
@@ -28,7 +29,7 @@ import { PROBLEM_TYPE, problemOf } from './problem.ts'
 export { nothing } from './document.ts'
 export { Id, Time } from './fields.ts'
 export { createOnce, forgetCreations } from './once.ts'
-export { PageOf, PageQuery, Paging, type Page } from './paging.ts'
+export { PageOf, PageQuery, Paging, TimePlace, type Page } from './paging.ts'
 
 /** Who has signed in, by which session. */
 export interface SignedIn {
@@ -112,6 +113,10 @@ const guard = (scope: FastifyInstance, { config, loopback }: ApiOptions): void =
     reply.header('cache-control', 'no-store')
     if (!mayAsk(request.host)) throw fail('BAD_HOST')
     await count(request, perAddress)
+  })
+  scope.addHook('preValidation', async ({ routeOptions: { schema = {} }, params, query, body }) => {
+    const given = [schema.params && params, schema.querystring && query, schema.body && body]
+    if (!canBeKept(given)) throw fail('BAD_REQUEST', 'a text holds NUL, or half a character')
   })
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     const shown = toProblem(error)

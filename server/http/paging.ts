@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import { fail } from '../errors.ts'
+import { canBeKept, Time } from './fields.ts'
 
 /** How many there are in a page at most, and where nothing is said. */
 const MOST = 100
@@ -27,6 +28,9 @@ export interface Page<Item> {
   next?: string
 }
 
+/** The place in a list that goes by time: when it was, and its id. */
+export const TimePlace = Type.Tuple([Time(), Type.String()])
+
 /**
  * How a list is cut into pages. A cursor says which list it is of and the place of the last entry that was shown (what the
  * list is ordered by), so pages neither repeat nor leave out what stays while others come and go.
@@ -45,9 +49,8 @@ export class Paging<Place extends TSchema> {
   after({ cursor }: Pick<PageQuery, 'cursor'>): Static<Place> | undefined {
     if (cursor === undefined) return undefined
     const read = parse(cursor)
-    if (!Array.isArray(read) || read.length !== 2 || read[0] !== this.#list || !Check(this.#place, read[1])) {
-      throw fail('BAD_REQUEST', 'the cursor is not one of this list')
-    }
+    const isOurs = Array.isArray(read) && read.length === 2 && read[0] === this.#list && canBeKept(read)
+    if (!isOurs || !Check(this.#place, read[1])) throw fail('BAD_REQUEST', 'the cursor is not one of this list')
     return read[1]
   }
 

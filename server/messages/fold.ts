@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { rowsOf, transaction, type Db, type Tx } from '../database/database.ts'
+import { LAST_TIME, rowsOf, transaction, type Db, type Tx } from '../database/database.ts'
 import { ENTRY_ID } from '../database/outbox.ts'
 import type { MessageKind } from '../database/schema.ts'
 import type { Telling } from '../people/index.ts'
@@ -102,9 +102,7 @@ interface MessageRow {
 
 /** Headers that have columns of their own, or are of no use once it is known what the record says. */
 const TOLD = new Set(['type', 'to', ENTRY_ID])
-/** The end of the year 9999: an outsider may write any time. */
-const LAST_TIME = 253_402_300_799_999
-
+/** An outsider may write any time. */
 const iso = (time: number): string => new Date(Math.min(Math.max(time, 0), LAST_TIME)).toISOString()
 
 /** What pages come to. */

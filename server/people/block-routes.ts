@@ -1,9 +1,9 @@
-import { nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { nothing, PageOf, PageQuery, Paging, TimePlace, type Api } from '../http/api.ts'
 import { blocksOf } from './lists.ts'
 import { act, datedPage, DatedSchema, REQUESTS_PER_MINUTE, type RouteParts } from './routes.ts'
-import { DatedPlace, Params } from './schemas.ts'
+import { Params } from './schemas.ts'
 
-const blockPages = new Paging('blocks', DatedPlace)
+const blockPages = new Paging('blocks', TimePlace)
 const tags = ['friends']
 
 export const blockRoutes = (api: Api, parts: RouteParts): void => {

@@ -1,13 +1,12 @@
 import { Type } from 'typebox'
 import { PersonSchema, readPeople } from '../accounts/index.ts'
 import { transaction } from '../database/database.ts'
-import { Id, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
+import { Id, PageOf, PageQuery, Paging, Time, TimePlace, type Api } from '../http/api.ts'
 import type { EventsOptions } from './events.ts'
 import { markRead, notificationsOf, unreadOf, UNREAD_MOST } from './notifications.ts'
-import { DatedPlace } from './schemas.ts'
 import { tell } from './telling.ts'
 
-const pages = new Paging('notifications', DatedPlace)
+const pages = new Paging('notifications', TimePlace)
 const tags = ['notifications']
 const Unread = Type.Object({ unread: Type.Integer({ maximum: UNREAD_MOST, description: `At most ${UNREAD_MOST}` }) })
 

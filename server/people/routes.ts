@@ -1,13 +1,13 @@
 import { Type } from 'typebox'
 import { PersonSchema, type Person } from '../accounts/index.ts'
 import { transaction } from '../database/database.ts'
-import { PageOf, PageQuery, Paging, Time, type Api, type Page } from '../http/api.ts'
+import { PageOf, PageQuery, Paging, Time, TimePlace, type Api, type Page } from '../http/api.ts'
 import type { Presence } from '../ports/presence.ts'
 import { introduce, onlineOf, type EventsOptions } from './events.ts'
 import { friendsOf, requestsOf, type Dated } from './lists.ts'
 import { shown, type Act, type Standing } from './pair.ts'
 import { readPair, relate } from './relations.ts'
-import { DatedPlace, LastSeen, Params } from './schemas.ts'
+import { LastSeen, Params } from './schemas.ts'
 import { tell } from './telling.ts'
 
 export interface RouteParts extends EventsOptions {
@@ -26,8 +26,8 @@ const Between = Type.Object({ state: State })
 
 const friendPages = new Paging('friends', Type.String())
 const requestPages = {
-  asked: new Paging('asked', DatedPlace),
-  requested: new Paging('requested', DatedPlace),
+  asked: new Paging('asked', TimePlace),
+  requested: new Paging('requested', TimePlace),
 }
 
 /** Who of `users` is there; undefined where that cannot be told now. */
@@ -131,7 +131,7 @@ export const DatedSchema = Type.Object({ person: PersonSchema, at: Time() })
 export const datedPage = (
   rows: readonly Dated[],
   query: PageQuery,
-  pages: Paging<typeof DatedPlace>,
+  pages: Paging<typeof TimePlace>,
 ): Page<{ person: Person; at: number }> =>
   pages.page(
     rows,

@@ -1,15 +1,14 @@
 import { Type } from 'typebox'
 import type { Tx } from '../database/database.ts'
-import { Id, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { Id, nothing, PageOf, PageQuery, Paging, TimePlace, type Api } from '../http/api.ts'
 import type { Telling } from '../people/index.ts'
 import { accept, decline, invite, revoke } from './invitations.ts'
 import { invitationsTo, myInvitations, readRoom } from './lists.ts'
 import { commit, commitOnce, commitOnly, type RouteParts } from './routes.ts'
 import { IdParams, InvitationSchema, invitationsShown, RoomSchema, roomShown, SomeUsers } from './schemas.ts'
 
-const Place = Type.Tuple([Type.Integer(), Type.String()])
-const minePages = new Paging('my-invitations', Place)
-const roomPages = new Paging('invitations', Place)
+const minePages = new Paging('my-invitations', TimePlace)
+const roomPages = new Paging('invitations', TimePlace)
 const tags = ['invitations']
 
 export const invitationRoutes = (api: Api, parts: RouteParts): void => {

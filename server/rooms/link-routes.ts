@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { transaction } from '../database/database.ts'
-import { Id, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { Id, nothing, PageOf, PageQuery, Paging, Time, type Api } from '../http/api.ts'
 import { enter } from './invitation-routes.ts'
 import { joinByLink, makeLink, revokeLink } from './links.ts'
 import { linksOf } from './lists.ts'
@@ -8,8 +8,6 @@ import type { RouteParts } from './routes.ts'
 import { IdParams, LinkSchema, linkShown, RoomSchema } from './schemas.ts'
 
 const linkPages = new Paging('links', Type.String())
-/** The end of the year 9999, epoch ms. */
-const LAST_TIME = 253_402_300_799_999
 const tags = ['invitations']
 
 export const linkRoutes = (api: Api, parts: RouteParts): void => {
@@ -31,9 +29,7 @@ const making = (api: Api, parts: RouteParts): void => {
         params: IdParams,
         body: Type.Object({
           maxUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [10] })),
-          expiresAt: Type.Optional(
-            Type.Integer({ minimum: 0, maximum: LAST_TIME, description: 'Epoch ms', examples: [1795251122000] }),
-          ),
+          expiresAt: Type.Optional(Time()),
         }),
         response: {
           201: Type.Object({ link: LinkSchema, token: Type.String({ examples: ['q1Zb0m7Tj3x9vK4sR8wYcA'] }) }),

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Config } from '../config.ts'
 import { transaction, type Db, type Tx } from '../database/database.ts'
-import { createOnce, Id, nothing, PageOf, PageQuery, Paging, type Api } from '../http/api.ts'
+import { createOnce, Id, nothing, PageOf, PageQuery, Paging, TimePlace, type Api } from '../http/api.ts'
 import { unreadOf } from '../messages/index.ts'
 import { tell, type Telling } from '../people/index.ts'
 import type { Signals } from '../ports/signals.ts'
@@ -79,7 +79,7 @@ export const commitOnce = async <Body extends object>(
 }
 
 const SEARCHES_PER_MINUTE = 60
-const minePages = new Paging('my-rooms', Type.Tuple([Type.Integer(), Type.String()]))
+const minePages = new Paging('my-rooms', TimePlace)
 const publicPages = new Paging('public-rooms', Type.Tuple([Type.String(), Type.String()]))
 const tags = ['rooms']
 
