@@ -16,7 +16,6 @@ import {
   NewCap,
   NewName,
   OpenVisibility,
-  RoomParams,
   RoomSchema,
   roomShown,
   roomsShown,
