@@ -1,4 +1,5 @@
-import { rename, rm } from 'node:fs/promises'
+import { rename, rm, statfs, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
 import type { Offset } from '../../ports/room-log.ts'
@@ -16,12 +17,12 @@ import {
 } from './testkit/level.ts'
 
 /** The next write fails after it was done, or without. */
-const failNextWrite = async (t: Test, done: boolean): Promise<void> => {
+const failNextWrite = async (t: Test, done: boolean, why = 'the disk is gone'): Promise<void> => {
   let writes = 0
   await interceptWrites(t, async ({ write }) => {
     const fails = writes++ === 0
     if (done || !fails) await write()
-    if (fails) throw new Error('IO error: the disk is gone')
+    if (fails) throw new Error(`IO error: ${why}`)
   })
 }
 
@@ -230,6 +231,24 @@ t.test('a log that cannot be opened again', async t => {
     t.same(bodies(seen.records), ['again'])
     t.same(bodies(await readAll(log, 'a')), ['x', 'again'])
     await t.resolves(driver.check(10_000))
+  })
+
+  t.test('waits until there is room for what LevelDB writes then', async t => {
+    const folder = await newFolder(t)
+    const { log, driver } = await openLog(t, folder)
+    await log.create(['a'])
+    await failNextWrite(t, false, 'No space left on device')
+    // It looks like more than there is room for, and takes none.
+    const large = join(folder, 'large.log')
+    const { bavail, bsize } = await statfs(folder)
+    await writeFile(large, '')
+    await truncate(large, bavail * bsize + 2 ** 30)
+    for (const text of ['fails', 'is not tried']) await t.rejects(append(log, 'a', text), { code: 'LOG_UNAVAILABLE' })
+    await t.rejects(driver.check(10_000), { message: `no space in ${folder}` })
+    t.same(await log.read('a', 0n, 10), [], 'reading goes on')
+    await rm(large)
+    t.equal(await appendAtLast(t, log, 'a', 'room again'), 0n)
+    t.same(bodies(await readAll(log, 'a')), ['room again'])
   })
 
   t.test('can be closed', async t => {
