@@ -112,7 +112,7 @@ export class Appends {
 
   /** Writes what has not been written yet, and says where each record is. */
   async #write({ room, records, packed }: Call, grant: Grant): Promise<Position[]> {
-    const { place, ids, settled, claim } = grant
+    const { home, ids, settled, claim } = grant
     const places = new Map<ClaimId, number>()
     // The claim's own time: by it the broker refuses the record when others no longer count with it.
     const timed = at(packed, claim.at)
@@ -124,7 +124,7 @@ export class Appends {
     })
     const written = fresh.length > 0 ? await this.#settling(room, records, grant, places, fresh) : []
     if (fresh.length === 0) void this.#keys.tell(grant)
-    return where.map((each, index) => written[each] ?? { epoch: place.id, offset: settled.get(ids[index]!)! })
+    return where.map((each, index) => written[each] ?? { epoch: home.id, offset: settled.get(ids[index]!)! })
   }
 
   async #settling(
@@ -137,7 +137,7 @@ export class Appends {
     try {
       const written = await this.#producer.append(room, fresh)
       const positions = new Map(Array.from(places, ([id, index]) => [id, written[index]!]))
-      if (written[0]!.epoch === grant.place.id) void this.#keys.tell(grant, offsets(positions))
+      if (written[0]!.epoch === grant.home.id) void this.#keys.tell(grant, offsets(positions))
       else void this.#keys.moved(grant, records, positions)
       return written
     } catch (error) {

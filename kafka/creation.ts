@@ -5,8 +5,8 @@ import type { RoomId } from '../server/ports/room-log.ts'
 import { NotYet, notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
 import { Gather } from './gather.ts'
-import { SECOND_LOOK } from './places.ts'
-import type { Places } from './places.ts'
+import { SECOND_LOOK } from './homes.ts'
+import type { Homes } from './homes.ts'
 import { isRoomTopic, topicConfigs, topicOf } from './topics.ts'
 import { KafkaError } from './wire.ts'
 
@@ -32,14 +32,14 @@ const isMissing = (error: unknown): boolean => error instanceof HoofbeatError &&
 /** Makes and removes the topics of rooms. */
 export class Creation {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #options: CreationOptions
   readonly #calls: Gather<readonly RoomId[], undefined>
   #count = { rooms: 0, at: -Infinity }
 
-  constructor(cluster: Cluster, places: Places, options: CreationOptions) {
+  constructor(cluster: Cluster, homes: Homes, options: CreationOptions) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#options = options
     this.#calls = new Gather(calls => this.#answer(calls))
   }
@@ -61,7 +61,7 @@ export class Creation {
       }
       return topicId.replaceAll('-', '')
     })
-    this.#places.forget(room)
+    this.#homes.forget(room)
     await this.#cluster.patiently(async () => {
       const [listing] = await this.#cluster.list([name])
       if (listing instanceof Error) throw listing
@@ -85,7 +85,7 @@ export class Creation {
   /** Those of `rooms` that Kafka does not know. */
   async #missing(rooms: ReadonlySet<RoomId>): Promise<Set<RoomId>> {
     const missing = await this.#unlisted([...rooms])
-    const doubtful = missing.filter(room => this.#places.known(room))
+    const doubtful = missing.filter(room => this.#homes.known(room))
     if (doubtful.length === 0) return new Set(missing)
     // They were there before: perhaps this broker alone is behind.
     await this.#cluster.pause(SECOND_LOOK)
@@ -99,7 +99,7 @@ export class Creation {
       const listing = listings[index]
       if (listing === undefined) return true
       // Made again by somebody else: what we know is of its earlier life.
-      if (!(listing instanceof Error) && this.#places.known(room)?.id !== listing.id) this.#places.forget(room)
+      if (!(listing instanceof Error) && this.#homes.known(room)?.id !== listing.id) this.#homes.forget(room)
       return false
     })
   }
@@ -128,11 +128,11 @@ export class Creation {
     this.#count.rooms += made.length
     // Whoever uses a room waits until its leader knows that it leads; a room that is not listed would not be waited for.
     await this.#cluster.patiently(async () => {
-      const looks = await Promise.allSettled(made.map(room => this.#places.look(room)))
+      const looks = await Promise.allSettled(made.map(room => this.#homes.look(room)))
       const missing = looks.find(look => look.status === 'rejected' && isMissing(look.reason))
       if (missing) throw new NotYet('a new room is not listed yet')
     })
-    await making(Array.from(ours, room => this.#places.known(room)?.id).filter(id => id !== undefined))
+    await making(Array.from(ours, room => this.#homes.known(room)?.id).filter(id => id !== undefined))
     return problems
   }
 

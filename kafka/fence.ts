@@ -2,7 +2,7 @@ import { fail } from '../server/errors.ts'
 import type { Offset, RoomId } from '../server/ports/room-log.ts'
 import { NotYet, notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
-import type { Place, Places } from './places.ts'
+import type { Home, Homes } from './homes.ts'
 import { encodeBatch, packBarrier } from './record.ts'
 import { KafkaError, produce } from './wire.ts'
 
@@ -23,12 +23,12 @@ const NOBODY = { producerId: -1n, producerEpoch: -1, sequence: -1 }
  */
 export class Fence {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #options: FenceOptions
 
-  constructor(cluster: Cluster, places: Places, options: FenceOptions) {
+  constructor(cluster: Cluster, homes: Homes, options: FenceOptions) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#options = options
   }
 
@@ -36,42 +36,42 @@ export class Fence {
    * Resolves when no record of `time` (epoch ms) or earlier can get into the log of the room any more, with an offset
    * behind all that have. Rejects with LOG_UNAVAILABLE where that does not come about within the log's timeout.
    */
-  async raise(place: Place, time: number): Promise<Offset> {
+  async raise(home: Home, time: number): Promise<Offset> {
     // Another broker may lead the room next, with a clock that is behind.
     const probe = time + this.#options.skew
     await this.#cluster.patiently(async () => {
-      const { errorCode } = await this.#write(place, probe)
+      const { errorCode } = await this.#write(home, probe)
       if (errorCode === KafkaError.INVALID_TIMESTAMP) return
       throw errorCode === KafkaError.NONE
-        ? new NotYet(`${place.topic} takes records of ${probe} still`)
-        : notYet(place.topic, errorCode)
+        ? new NotYet(`${home.topic} takes records of ${probe} still`)
+        : notYet(home.topic, errorCode)
     })
     return this.#cluster.patiently(async () => {
-      const { errorCode, baseOffset } = await this.#write(place, Date.now())
-      if (errorCode !== KafkaError.NONE) throw notYet(place.topic, errorCode)
+      const { errorCode, baseOffset } = await this.#write(home, Date.now())
+      if (errorCode !== KafkaError.NONE) throw notYet(home.topic, errorCode)
       return baseOffset
     })
   }
 
-  async #write({ id, room, topic }: Place, time: number): Promise<{ errorCode: number; baseOffset: Offset }> {
-    const place = await this.#current(room, id)
+  async #write({ id, room, topic }: Home, time: number): Promise<{ errorCode: number; baseOffset: Offset }> {
+    const home = await this.#current(room, id)
     const batch = encodeBatch([packBarrier(time)], NOBODY)
     try {
-      const link = this.#cluster.link(place.leader, 'fence')
+      const link = this.#cluster.link(home.leader, 'fence')
       const answer = await link.call(produce, this.#options.brokerTimeout, [{ topic, batch }])
       const part = answer.responses[0]!.partitionResponses[0]!
       const { errorCode } = part
-      if (errorCode !== KafkaError.NONE && errorCode !== KafkaError.INVALID_TIMESTAMP) this.#places.lost(place)
+      if (errorCode !== KafkaError.NONE && errorCode !== KafkaError.INVALID_TIMESTAMP) this.#homes.lost(home)
       return part
     } catch (error) {
-      this.#places.lost(place)
+      this.#homes.lost(home)
       throw error
     }
   }
 
-  async #current(room: RoomId, id: string): Promise<Place> {
-    const place = await this.#places.of(room)
-    if (place.id !== id) throw fail('LOG_UNAVAILABLE', 'the room was removed and made again')
-    return place
+  async #current(room: RoomId, id: string): Promise<Home> {
+    const home = await this.#homes.of(room)
+    if (home.id !== id) throw fail('LOG_UNAVAILABLE', 'the room was removed and made again')
+    return home
   }
 }

@@ -1,7 +1,7 @@
 import type { Logger } from '../server/ports/logger.ts'
 import type { Offset, Sink } from '../server/ports/room-log.ts'
 import type { FetchLane, Followed } from './fetch-lane.ts'
-import type { Place } from './places.ts'
+import type { Home } from './homes.ts'
 import { decodeBatches } from './batches.ts'
 import { KafkaError } from './wire.ts'
 import type { RoomAnswer } from './wire.ts'
@@ -15,14 +15,14 @@ interface Follower {
 export interface Around {
   readonly logger: Logger
   /** Records before `next` were handed out. */
-  shown(place: Place, next: Offset): void
+  shown(home: Home, next: Offset): void
   /** The broker answered with an error for this room. */
   trouble(room: FollowedRoom, errorCode: number): void
 }
 
 /** One life of a room that is followed here, by one tail or more. */
 export class FollowedRoom implements Followed {
-  readonly place: Place
+  readonly home: Home
   /** The lane that reads it, and whose it is; undefined while its leader is being looked for. */
   lane: { readonly broker: number; readonly reads: FetchLane } | undefined
   /** Troubles in a row. */
@@ -31,14 +31,14 @@ export class FollowedRoom implements Followed {
   readonly #followers = new Set<Follower>()
   #position: Offset
 
-  constructor(place: Place, position: Offset, around: Around) {
-    this.place = place
+  constructor(home: Home, position: Offset, around: Around) {
+    this.home = home
     this.#position = position
     this.#around = around
   }
 
   get id(): string {
-    return this.place.id
+    return this.home.id
   }
   get position(): Offset {
     return this.#position
@@ -73,10 +73,10 @@ export class FollowedRoom implements Followed {
     if (errorCode !== KafkaError.NONE) return this.#around.trouble(this, errorCode)
     this.failures = 0
     const { records, next, unreadable } = decodeBatches(batches, from)
-    const { room } = this.place
+    const { room } = this.home
     if (unreadable > 0)
       this.#around.logger.warn({ room, from: String(from), unreadable }, 'batches that nobody can read')
-    this.#around.shown(this.place, next)
+    this.#around.shown(this.home, next)
     for (const follower of this.#followers) {
       // An answer to an earlier question may come late, or twice: each tail takes what it has not had, and no gap.
       if (from > follower.next || next <= follower.next) continue

@@ -6,7 +6,7 @@ import type { Logger } from '../server/ports/logger.ts'
 import type { NewRecord, Offset, Position, RoomId } from '../server/ports/room-log.ts'
 import type { Cluster } from './cluster.ts'
 import type { Fence } from './fence.ts'
-import type { Place, Places } from './places.ts'
+import type { Home, Homes } from './homes.ts'
 import type { Reader } from './reader.ts'
 
 export interface KeysOptions {
@@ -22,7 +22,7 @@ export interface KeysOptions {
 
 /** The keys of one append are claimed, or written already: nobody else writes what is `mine`. */
 export interface Grant {
-  readonly place: Place
+  readonly home: Home
   readonly claim: Claim
   /** Of each record, where it has a key. */
   readonly ids: readonly (ClaimId | undefined)[]
@@ -63,7 +63,7 @@ const claimId = (life: string, sender: string, key: string): ClaimId =>
  */
 export class Keys {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #reader: Reader
   readonly #fence: Fence
   readonly #options: KeysOptions
@@ -73,9 +73,9 @@ export class Keys {
   /** What is found out at the moment, so that it is found out once: claims by token, rooms by life. */
   readonly #inquiries = new Map<string, Promise<void>>()
 
-  constructor(cluster: Cluster, places: Places, reader: Reader, fence: Fence, options: KeysOptions) {
+  constructor(cluster: Cluster, homes: Homes, reader: Reader, fence: Fence, options: KeysOptions) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#reader = reader
     this.#fence = fence
     this.#options = options
@@ -87,23 +87,23 @@ export class Keys {
    * @param before a grant of the same call that did not start, to have it anew
    */
   async take({ room, records, turn, deadline }: Claimant, before?: Grant): Promise<Grant> {
-    const place = await this.#cluster.patiently(() => this.#places.of(room))
-    const ids = records.map(({ sender, key }) => (key === undefined ? undefined : claimId(place.id, sender, key)))
+    const home = await this.#cluster.patiently(() => this.#homes.of(room))
+    const ids = records.map(({ sender, key }) => (key === undefined ? undefined : claimId(home.id, sender, key)))
     const wanted = [...new Set(ids.filter(id => id !== undefined))]
     const lost = new Set(before ? [before.claim.token] : [])
     for (let tries = 0; ; tries++) {
-      const claiming = await this.#options.claims.claim(place.id, wanted, [...lost])
+      const claiming = await this.#options.claims.claim(home.id, wanted, [...lost])
       if (claiming.kind === 'taken') {
         const { claim, settled } = claiming
         const mine = wanted.filter(id => !settled.has(id))
         this.#open.set(claim.token, { turn, told: Promise.withResolvers(), state: 'waiting' })
-        return { place, claim, ids, mine, settled, made: performance.now() }
+        return { home, claim, ids, mine, settled, made: performance.now() }
       }
       if (this.#closing.signal.aborted || performance.now() > deadline) {
         throw fail('LOG_UNAVAILABLE', 'what became of an earlier use of the idempotency-key is not known')
       }
-      if (claiming.kind === 'young') await this.#lookBack(place, claiming.since, claiming.age)
-      else if (await this.#isOver(place, claiming, turn, tries)) lost.add(claiming.by.token)
+      if (claiming.kind === 'young') await this.#lookBack(home, claiming.since, claiming.age)
+      else if (await this.#isOver(home, claiming, turn, tries)) lost.add(claiming.by.token)
     }
   }
 
@@ -164,7 +164,7 @@ export class Keys {
   }
 
   /** Whether it is certain that what this claim holds was not written and never will be. Otherwise it is to be looked at again. */
-  async #isOver(place: Place, { by, age }: Held, turn: number, tries: number): Promise<boolean> {
+  async #isOver(home: Home, { by, age }: Held, turn: number, tries: number): Promise<boolean> {
     const ours = this.#open.get(by.token)
     if (ours && ours.turn > turn && ours.state !== 'writing') {
       // It waits for its turn, which comes after ours: it must not keep us waiting.
@@ -180,40 +180,40 @@ export class Keys {
       await this.#pause(Math.min(left, LOOK.most, LOOK.first * 2 ** tries))
       return false
     }
-    await this.#once(by.token, () => this.#inquire(place, by))
+    await this.#once(by.token, () => this.#inquire(home, by))
     return true
   }
 
   /** Settles what a claim has written, now that it cannot write any more. What it holds after that it has not written. */
-  async #inquire(place: Place, claim: Claim): Promise<void> {
-    const end = await this.#fence.raise(place, claim.at)
+  async #inquire(home: Home, claim: Claim): Promise<void> {
+    const end = await this.#fence.raise(home, claim.at)
     const found = new Map<ClaimId, Offset>()
-    await this.#reader.keyed(place, claim.at, end, async page => {
+    await this.#reader.keyed(home, claim.at, end, async page => {
       for (const { offset, time, sender, key } of page) {
-        if (time === claim.at) found.set(claimId(place.id, sender, key), offset)
+        if (time === claim.at) found.set(claimId(home.id, sender, key), offset)
       }
     })
     if (found.size > 0) await this.#options.claims.settle(claim, found)
-    this.#options.logger.info({ room: place.room }, 'found out in the log what became of an idempotency key')
+    this.#options.logger.info({ room: home.room }, 'found out in the log what became of an idempotency key')
   }
 
   /** Has the claims remember what was written to a room in the window before `since`. */
-  async #lookBack(place: Place, since: number, age: number): Promise<void> {
+  async #lookBack(home: Home, since: number, age: number): Promise<void> {
     const { logTimeout, skew, window, claims, logger } = this.#options
-    await this.#once(place.id, async () => {
+    await this.#once(home.id, async () => {
       await this.#pause(Math.max(0, logTimeout + 2 * skew - age))
       if (this.#closing.signal.aborted) return
-      const end = await this.#fence.raise(place, since + skew)
-      await this.#reader.keyed(place, since - skew - window, end, async page => {
+      const end = await this.#fence.raise(home, since + skew)
+      await this.#reader.keyed(home, since - skew - window, end, async page => {
         const written = new Map<ClaimId, { offset: Offset; time: number }>()
         for (const { offset, time, sender, key } of page) {
-          const id = claimId(place.id, sender, key)
+          const id = claimId(home.id, sender, key)
           if (!written.has(id)) written.set(id, { offset, time })
         }
         await claims.remember(written)
       })
-      await claims.known(place.id, since)
-      logger.info({ room: place.room }, 'looked back for idempotency keys')
+      await claims.known(home.id, since)
+      logger.info({ room: home.room }, 'looked back for idempotency keys')
     })
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../server/ports/logger.ts'
 import type { Position, RoomId } from '../server/ports/room-log.ts'
 import { notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
-import type { Place, Places } from './places.ts'
+import type { Home, Homes } from './homes.ts'
 import type { Reader } from './reader.ts'
 import type { PackedRecord } from './record.ts'
 import { RoomQueue, sizeOf } from './room-queue.ts'
@@ -24,7 +24,7 @@ export interface ProducerOptions {
 interface Sending {
   readonly queue: RoomQueue
   readonly batch: Batch
-  readonly place: Place
+  readonly home: Home
 }
 interface Leader {
   readonly broker: number
@@ -36,7 +36,7 @@ interface Leader {
 type Part = produceV9.ProduceResponsePartition
 
 /** A room is looked up again now and then: another node may have removed it and made it again. ms */
-const PLACE_HOLDS = 30_000
+const HOME_HOLDS = 30_000
 
 /**
  * Writes the rooms: for each broker one request is out, and what is appended meanwhile makes up the next one. Every
@@ -44,7 +44,7 @@ const PLACE_HOLDS = 30_000
  */
 export class Producer {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #reader: Reader
   readonly #options: ProducerOptions
   readonly #queues = new Map<RoomId, RoomQueue>()
@@ -56,9 +56,9 @@ export class Producer {
   #identifying: Promise<void> | undefined
   #closing = false
 
-  constructor(cluster: Cluster, places: Places, reader: Reader, options: ProducerOptions) {
+  constructor(cluster: Cluster, homes: Homes, reader: Reader, options: ProducerOptions) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#reader = reader
     this.#options = options
   }
@@ -118,16 +118,16 @@ export class Producer {
   #wake(queue: RoomQueue): void {
     if (queue.busy || queue.empty) return
     queue.busy = true
-    const place = this.#places.known(queue.room)
-    if (!place || place.leader < 0 || this.#producerId === undefined) return void this.#prepare(queue)
-    this.#ready(queue, place)
-    if (Date.now() - place.found > PLACE_HOLDS) {
-      place.found = Date.now()
-      this.#places.look(queue.room).catch(() => this.#places.lost(place))
+    const home = this.#homes.known(queue.room)
+    if (!home || home.leader < 0 || this.#producerId === undefined) return void this.#prepare(queue)
+    this.#ready(queue, home)
+    if (Date.now() - home.found > HOME_HOLDS) {
+      home.found = Date.now()
+      this.#homes.look(queue.room).catch(() => this.#homes.lost(home))
     }
   }
 
-  #ready(queue: RoomQueue, { leader: broker }: Place): void {
+  #ready(queue: RoomQueue, { leader: broker }: Home): void {
     const purpose = queue.failures > 0 ? 'retry' : 'write'
     let leader = this.#leaders.get(`${purpose} ${broker}`)
     if (!leader) {
@@ -147,7 +147,7 @@ export class Producer {
       if (queue.failures > 0) await this.#cluster.backOff(queue.failures)
       try {
         await this.#identify()
-        return this.#ready(queue, await this.#places.of(queue.room))
+        return this.#ready(queue, await this.#homes.of(queue.room))
       } catch (error) {
         queue.failures++
         if (!(error instanceof HoofbeatError)) continue
@@ -184,13 +184,13 @@ export class Producer {
     const sending: Sending[] = []
     let bytes = 0
     for (const queue of leader.ready) {
-      const place = this.#places.known(queue.room)
-      const here = place?.leader === leader.broker && this.#producerId !== undefined
-      const batch = here ? queue.next(place.id, this.#producerId!, place.end) : undefined
+      const home = this.#homes.known(queue.room)
+      const here = home?.leader === leader.broker && this.#producerId !== undefined
+      const batch = here ? queue.next(home.id, this.#producerId!, home.end) : undefined
       bytes += batch?.bytes.length ?? 0
       if (bytes > BATCH_BYTES && sending.length > 0) break
       leader.ready.delete(queue)
-      if (here && batch) sending.push({ queue, batch, place })
+      if (here && batch) sending.push({ queue, batch, home })
       else this.#free(queue)
     }
     return sending
@@ -205,7 +205,7 @@ export class Producer {
     const answer = await this.#ask(leader, sending).catch(() => undefined)
     const parts = new Map(answer?.responses.map(({ name, partitionResponses }) => [name, partitionResponses[0]]))
     for (const each of sending) {
-      const part = parts.get(each.place.topic)
+      const part = parts.get(each.home.topic)
       if (part) this.#answered(each, part)
       else this.#again(each)
     }
@@ -216,50 +216,50 @@ export class Producer {
     await link.ready()
     const before = sending.map(({ batch }) => batch.unknown)
     for (const { batch } of sending) batch.unknown = true
-    const batches = sending.map(({ place, batch }) => ({ topic: place.topic, batch: batch.bytes }))
+    const batches = sending.map(({ home, batch }) => ({ topic: home.topic, batch: batch.bytes }))
     const answer = await link.call(produce, this.#options.brokerTimeout, batches)
     for (const [index, { batch }] of sending.entries()) batch.unknown = before[index]!
     return answer
   }
 
-  #again({ queue, place }: Sending): void {
-    this.#places.lost(place)
+  #again({ queue, home }: Sending): void {
+    this.#homes.lost(home)
     queue.failures++
     void this.#prepare(queue)
   }
 
   #answered(sending: Sending, part: Part): void {
-    const { queue, batch, place } = sending
+    const { queue, batch, home } = sending
     const verdict = verdictOf(part.errorCode)
     if (verdict === 'kept') return void this.#kept(sending, part.baseOffset)
     if (verdict === 'open') batch.unknown = true
     if (verdict === 'open' || verdict === 'again') return this.#again(sending)
     if (verdict === 'fenced') this.#producerId = undefined
     if (batch.unknown || verdict === 'refused') return void this.#lookUp(sending, part)
-    this.#options.logger.warn({ room: place.room, kafka: part.errorCode }, 'a batch is sent in another form')
+    this.#options.logger.warn({ room: home.room, kafka: part.errorCode }, 'a batch is sent in another form')
     if (verdict === 'large') queue.tooLarge(batch)
     else queue.renumber(batch)
     this.#free(queue)
   }
 
-  async #kept({ queue, batch, place }: Sending, first: bigint): Promise<void> {
-    let current = place
+  async #kept({ queue, batch, home }: Sending, first: bigint): Promise<void> {
+    let current = home
     // Offsets only grow in one life of a room: this is another one, or somebody was shown what is lost now.
-    if (first < place.end) current = await this.#places.look(place.room).catch(() => place)
-    this.#places.shown(current, first + BigInt(batch.appends.reduce((sum, { records }) => sum + records.length, 0)))
+    if (first < home.end) current = await this.#homes.look(home.room).catch(() => home)
+    this.#homes.shown(current, first + BigInt(batch.appends.reduce((sum, { records }) => sum + records.length, 0)))
     queue.kept(batch, current.id, first)
     this.#free(queue)
   }
 
   /** The broker refuses a batch for good. If it may have taken it before, the log has the answer; it is not sent again. */
-  async #lookUp({ queue, batch, place }: Sending, { errorCode, errorMessage, recordErrors }: Part): Promise<void> {
-    const { room } = place
+  async #lookUp({ queue, batch, home }: Sending, { errorCode, errorMessage, recordErrors }: Part): Promise<void> {
+    const { room } = home
     this.#options.logger.error({ room, kafka: errorCode, reason: errorMessage }, reasonOf(errorCode))
     const found = batch.unknown
-      ? await this.#reader.find(place, batch.identity, batch.from).catch(() => undefined)
+      ? await this.#reader.find(home, batch.identity, batch.from).catch(() => undefined)
       : undefined
-    if (found !== undefined) return this.#kept({ queue, batch, place }, found)
-    const error = fail('LOG_UNAVAILABLE', undefined, { cause: notYet(place.topic, errorCode) })
+    if (found !== undefined) return this.#kept({ queue, batch, home }, found)
+    const error = fail('LOG_UNAVAILABLE', undefined, { cause: notYet(home.topic, errorCode) })
     const indices = recordErrors.map(({ batchIndex }) => batchIndex)
     // One record that is too old is not the others' fault. Of what may have been sent before nothing is sent anew.
     if (batch.unknown || indices.length === 0) queue.refuse(batch, error)

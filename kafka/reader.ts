@@ -2,7 +2,7 @@ import type { Logger } from '../server/ports/logger.ts'
 import type { LogRecord, Offset, RoomId } from '../server/ports/room-log.ts'
 import { NotYet, notYet } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
-import type { Place, Places } from './places.ts'
+import type { Home, Homes } from './homes.ts'
 import { decodeBatches, findBatch, findKeyed } from './batches.ts'
 import type { Keyed } from './batches.ts'
 import type { Identity } from './record.ts'
@@ -19,24 +19,24 @@ const NO_SESSION = { sessionId: 0, sessionEpoch: -1, forgotten: [] }
 /** Reads what is in the log, at once and from anywhere. */
 export class Reader {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #logger: Logger
 
-  constructor(cluster: Cluster, places: Places, logger: Logger) {
+  constructor(cluster: Cluster, homes: Homes, logger: Logger) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#logger = logger
   }
 
   /** As `RoomLog.read`. */
   read(room: RoomId, from: Offset, limit: number): Promise<LogRecord[]> {
     return this.#cluster.patiently(async () => {
-      const place = await this.#places.of(room)
+      const home = await this.#homes.of(room)
       for (let at = from; ;) {
         const bytes = Math.min(MiB, Math.max(LEAST_BYTES, limit * RECORD_BYTES))
-        const answer = await this.#fetch(place, at, bytes)
+        const answer = await this.#fetch(home, at, bytes)
         if (!answer) {
-          const { first, next } = await this.#places.bounds(place)
+          const { first, next } = await this.#homes.bounds(home)
           if (at > next) return []
           if (at >= first) throw new NotYet(`${room} has ${at} after all`)
           at = first
@@ -44,11 +44,11 @@ export class Reader {
         }
         const { records, next, unreadable } = decodeBatches(answer.batches, at, { records: limit, bytes: MiB })
         if (unreadable > 0) this.#logger.warn({ room, from: String(at), unreadable }, 'batches that nobody can read')
-        this.#places.shown(place, next)
+        this.#homes.shown(home, next)
         if (records.length > 0) return records
         if (next === at) {
           // Nothing from here on: unless this broker is behind what was shown already.
-          if (at < place.end) this.#places.reaches(place, answer.end)
+          if (at < home.end) this.#homes.reaches(home, answer.end)
           return []
         }
         at = next
@@ -57,10 +57,10 @@ export class Reader {
   }
 
   /** The offset of our own batch, if it is in the log at or after `from`. Rejects with LOG_UNAVAILABLE. */
-  find(place: Place, identity: Identity, from: Offset): Promise<Offset | undefined> {
+  find(home: Home, identity: Identity, from: Offset): Promise<Offset | undefined> {
     return this.#cluster.patiently(async () => {
       for (let at = from; ;) {
-        const answer = await this.#fetch(place, at)
+        const answer = await this.#fetch(home, at)
         const { offset, next } = findBatch(answer?.batches ?? Buffer.alloc(0), identity)
         if (offset !== undefined || next === undefined) return offset
         at = next
@@ -72,14 +72,14 @@ export class Reader {
    * Hands what was written with idempotency keys to `visit`, page by page: from the first record of `time` (epoch ms) or later
    * up to the record at `to`, which is in the log.
    */
-  async keyed(place: Place, time: number, to: Offset, visit: (page: Keyed[]) => Promise<void>): Promise<void> {
-    let at = await this.#cluster.patiently(() => this.#places.since(place, time))
+  async keyed(home: Home, time: number, to: Offset, visit: (page: Keyed[]) => Promise<void>): Promise<void> {
+    let at = await this.#cluster.patiently(() => this.#homes.since(home, time))
     while (at < to) {
       const { keyed, next } = await this.#cluster.patiently(async () => {
-        const answer = await this.#fetch(place, at)
-        if (!answer) return { keyed: [], next: (await this.#places.bounds(place)).first }
+        const answer = await this.#fetch(home, at)
+        if (!answer) return { keyed: [], next: (await this.#homes.bounds(home)).first }
         const page = findKeyed(answer.batches, at, to)
-        if (page.next === at) throw new NotYet(`${place.topic} has no ${at} yet`)
+        if (page.next === at) throw new NotYet(`${home.topic} has no ${at} yet`)
         return page
       })
       await visit(keyed)
@@ -88,17 +88,17 @@ export class Reader {
   }
 
   /** One try; undefined where `from` is out of range. */
-  async #fetch(place: Place, from: Offset, bytes = MiB): Promise<RoomAnswer | undefined> {
-    const wanted = [{ id: place.id, from, bytes }]
+  async #fetch(home: Home, from: Offset, bytes = MiB): Promise<RoomAnswer | undefined> {
+    const wanted = [{ id: home.id, from, bytes }]
     try {
-      const link = this.#cluster.link(place.leader, 'read')
+      const link = this.#cluster.link(home.leader, 'read')
       const { errorCode, rooms } = await link.call(fetch, { ...NO_SESSION, wait: 0, bytes, wanted })
       const answer = rooms[0]
       if (answer?.errorCode === KafkaError.OFFSET_OUT_OF_RANGE) return undefined
-      if (!answer || answer.errorCode !== KafkaError.NONE) throw notYet(place.topic, answer?.errorCode ?? errorCode)
+      if (!answer || answer.errorCode !== KafkaError.NONE) throw notYet(home.topic, answer?.errorCode ?? errorCode)
       return answer
     } catch (error) {
-      this.#places.lost(place)
+      this.#homes.lost(home)
       throw error
     }
   }

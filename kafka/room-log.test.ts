@@ -111,7 +111,7 @@ void t.test('more than fits into one batch, or into one request, is written in s
 void t.test('after 2^31 records the numbers begin again, as the broker expects', async t => {
   const { log } = await openLog(t, brokers)
   const room = await newRoom(log)
-  await connected(brokers, room, async (cluster, place) => {
+  await connected(brokers, room, async (cluster, home) => {
     const producerId = await cluster.patiently(async () => {
       const answer = await cluster.any(initProducerIdV4.api, null, 1_000)
       if (answer.errorCode !== KafkaError.NONE) throw notYet('a producer id', answer.errorCode)
@@ -127,23 +127,23 @@ void t.test('after 2^31 records the numbers begin again, as the broker expects',
       return append
     }
     const write = async (): Promise<{ errorCode: number; baseOffset: bigint }> => {
-      const { bytes } = queue.next(place.id, producerId, 0n)!
-      const batches = [{ topic: place.topic, batch: bytes }]
-      const answer = await cluster.link(place.leader, 'write').call(produce, 1_000, batches)
+      const { bytes } = queue.next(home.id, producerId, 0n)!
+      const batches = [{ topic: home.topic, batch: bytes }]
+      const answer = await cluster.link(home.leader, 'write').call(produce, 1_000, batches)
       return answer.responses[0]!.partitionResponses[0]!
     }
     const first = add(['long ago'])
-    const batch = queue.next(place.id, producerId, 0n)!
+    const batch = queue.next(home.id, producerId, 0n)!
     open.delete(first)
     const appends = [{ ...first, records: new Array<PackedRecord>(2 ** 31 - 3) }]
-    queue.kept({ ...batch, appends }, place.id, 0n)
+    queue.kept({ ...batch, appends }, home.id, 0n)
     add(['0', '1', '2', '3', '4'])
     t.match(await write(), { errorCode: 0, baseOffset: 0n })
     t.match(await write(), { errorCode: 0, baseOffset: 0n }, 'and it knows a batch that goes over the end')
-    queue.kept(queue.next(place.id, producerId, 0n)!, place.id, 0n)
+    queue.kept(queue.next(home.id, producerId, 0n)!, home.id, 0n)
     add(['5'])
     t.match(await write(), { errorCode: 0, baseOffset: 5n })
-    t.equal(queue.next(place.id, producerId, 0n)!.identity.sequence, 2)
+    t.equal(queue.next(home.id, producerId, 0n)!.identity.sequence, 2)
     const identity = { producerId, producerEpoch: 0, sequence: 7 }
     t.equal(await writeAs(brokers, room, identity, 'x'), KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, 'it looks at them')
   })
@@ -218,12 +218,12 @@ void t.test('a room that cannot be made: the reason is in the node’s log', asy
 void t.test('a session that the broker has given up begins anew', async t => {
   const { log } = await openLog(t, brokers)
   const room = await newRoom(log)
-  await connected(brokers, room, async (cluster, place) => {
+  await connected(brokers, room, async (cluster, home) => {
     const sessions = new Set<number>()
     const polled: (() => void)[] = []
     const lane = new FetchLane({
       async fetch(on, query) {
-        const answer = await cluster.link(place.leader, on === 'tail' ? 'tail 0' : on).call(fetch, query)
+        const answer = await cluster.link(home.leader, on === 'tail' ? 'tail 0' : on).call(fetch, query)
         sessions.add(answer.sessionId)
         for (const each of polled.splice(0)) each()
         return answer
@@ -232,7 +232,7 @@ void t.test('a session that the broker has given up begins anew', async t => {
     })
     const offsets: bigint[] = []
     const followed = {
-      id: place.id,
+      id: home.id,
       position: 0n,
       answered(from: bigint, { batches }: { batches: Buffer }) {
         const { records, next } = decodeBatches(batches, from)
@@ -246,7 +246,7 @@ void t.test('a session that the broker has given up begins anew', async t => {
     while (offsets.length < 1) await poll()
     const [sessionId] = sessions
     const ended = { wait: 0, bytes: 1, wanted: [], forgotten: [], sessionId: sessionId!, sessionEpoch: -1 }
-    await cluster.link(place.leader, 'read').call(fetch, ended)
+    await cluster.link(home.leader, 'read').call(fetch, ended)
     while (![...sessions].some(each => each !== 0 && each !== sessionId)) await poll()
     await append(log, room, 'two')
     while (offsets.length < 2) await poll()

@@ -20,7 +20,7 @@ import { Cluster, notYet } from './cluster.ts'
 import { Creation } from './creation.ts'
 import { Fence } from './fence.ts'
 import { Keys } from './keys.ts'
-import { Places } from './places.ts'
+import { Homes } from './homes.ts'
 import { Producer } from './producer.ts'
 import { Reader } from './reader.ts'
 import { Tails } from './tails.ts'
@@ -61,7 +61,7 @@ const SKEW = 1_000
 
 class KafkaRoomLog implements RoomLog {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #reader: Reader
   readonly #appends: Appends
   readonly #tails: Tails
@@ -74,17 +74,17 @@ class KafkaRoomLog implements RoomLog {
     const timeout = Math.max(ANSWER_WITHIN.least, Math.min(ANSWER_WITHIN.most, logTimeout))
     this.#options = options
     this.#cluster = new Cluster({ clientId: 'hoofbeat', ...options, timeout })
-    this.#places = new Places(this.#cluster, logger)
-    this.#reader = new Reader(this.#cluster, this.#places, logger)
+    this.#homes = new Homes(this.#cluster, logger)
+    this.#reader = new Reader(this.#cluster, this.#homes, logger)
     const brokerTimeout = Math.floor(timeout * 0.8)
-    const producer = new Producer(this.#cluster, this.#places, this.#reader, { logTimeout, brokerTimeout, logger })
+    const producer = new Producer(this.#cluster, this.#homes, this.#reader, { logTimeout, brokerTimeout, logger })
     const skew = Math.min(SKEW, logTimeout / 10)
-    const fence = new Fence(this.#cluster, this.#places, { skew, brokerTimeout })
+    const fence = new Fence(this.#cluster, this.#homes, { skew, brokerTimeout })
     const keysOptions = { ...options, window: options.idempotencyWindow, skew }
-    const keys = new Keys(this.#cluster, this.#places, this.#reader, fence, keysOptions)
+    const keys = new Keys(this.#cluster, this.#homes, this.#reader, fence, keysOptions)
     this.#appends = new Appends(producer, keys, options)
-    this.#tails = new Tails(this.#cluster, this.#places, logger)
-    this.#creation = new Creation(this.#cluster, this.#places, { ...options, making: () => keys.making() })
+    this.#tails = new Tails(this.#cluster, this.#homes, logger)
+    this.#creation = new Creation(this.#cluster, this.#homes, { ...options, making: () => keys.making() })
   }
 
   async create(rooms: readonly RoomId[]): Promise<void> {
@@ -108,7 +108,7 @@ class KafkaRoomLog implements RoomLog {
 
   async bounds(room: RoomId): Promise<Bounds> {
     this.#require()
-    return this.#cluster.patiently(async () => this.#places.bounds(await this.#places.of(room)))
+    return this.#cluster.patiently(async () => this.#homes.bounds(await this.#homes.of(room)))
   }
 
   async remove(room: RoomId, before?: Offset): Promise<void> {
@@ -159,17 +159,17 @@ class KafkaRoomLog implements RoomLog {
 
   async #removeBefore(room: RoomId, before: Offset): Promise<void> {
     await this.#cluster.patiently(async () => {
-      const place = await this.#places.of(room)
-      const { first, next } = await this.#places.bounds(place)
+      const home = await this.#homes.of(room)
+      const { first, next } = await this.#homes.bounds(home)
       if (before <= first) return
       const offset = before < next ? before : next
-      const topics = [{ name: place.topic, partitions: [{ partitionIndex: PARTITION, offset }] }]
-      const link = this.#cluster.link(place.leader, 'ask')
+      const topics = [{ name: home.topic, partitions: [{ partitionIndex: PARTITION, offset }] }]
+      const link = this.#cluster.link(home.leader, 'ask')
       const answer = await link.call(deleteRecordsV2.api, topics, this.#options.logTimeout)
       const { errorCode } = answer.topics[0]!.partitions[0]!
       if (errorCode !== KafkaError.NONE) {
-        this.#places.lost(place)
-        throw notYet(place.topic, errorCode)
+        this.#homes.lost(home)
+        throw notYet(home.topic, errorCode)
       }
     })
   }

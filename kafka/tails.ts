@@ -4,19 +4,19 @@ import type { Offset, RoomId, Sink, Tail } from '../server/ports/room-log.ts'
 import type { Cluster } from './cluster.ts'
 import { FetchLane } from './fetch-lane.ts'
 import { FollowedRoom } from './followed-room.ts'
-import type { Place, Places } from './places.ts'
+import type { Home, Homes } from './homes.ts'
 import { fetch, KafkaError } from './wire.ts'
 
 /** A record wakes the poll of its lane, and the broker then looks at all rooms of that lane: at no more than so many. */
 const ROOMS_A_LANE = 100
 
 /** How often, without any sign of trouble, it is checked that rooms are still where we read them. ms */
-const PLACE_HOLDS = 30_000
+const HOME_HOLDS = 30_000
 
 /** Follows rooms as they grow: which lane reads each, and what becomes of it when something happens to the room. */
 export class Tails {
   readonly #cluster: Cluster
-  readonly #places: Places
+  readonly #homes: Homes
   readonly #logger: Logger
   readonly #rooms = new Map<RoomId, FollowedRoom>()
   /** By broker. */
@@ -24,30 +24,30 @@ export class Tails {
   #checking: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(cluster: Cluster, places: Places, logger: Logger) {
+  constructor(cluster: Cluster, homes: Homes, logger: Logger) {
     this.#cluster = cluster
-    this.#places = places
+    this.#homes = homes
     this.#logger = logger
   }
 
   /** As `RoomLog.tail`. */
   tail(room: RoomId, from: Offset | 'end', sink: Sink): Promise<Tail> {
     return this.#cluster.patiently(async () => {
-      const place = await this.#places.of(room)
-      const start = from === 'end' ? await this.#places.end(place) : await this.#startAt(place, from)
+      const home = await this.#homes.of(room)
+      const start = from === 'end' ? await this.#homes.end(home) : await this.#startAt(home, from)
       if (this.#closed) throw fail('LOG_UNAVAILABLE', 'this node is closing')
-      const followed = this.#follow(place, start)
+      const followed = this.#follow(home, start)
       const follower = followed.follow(sink, start)
       const stop = (): void => {
         followed.leave(follower)
         if (followed.empty) this.#drop(followed)
       }
-      return { epoch: place.id, next: start, stop }
+      return { epoch: home.id, next: start, stop }
     })
   }
 
-  async #startAt(place: Place, from: Offset): Promise<Offset> {
-    const { first, next } = await this.#places.bounds(place)
+  async #startAt(home: Home, from: Offset): Promise<Offset> {
+    const { first, next } = await this.#homes.bounds(home)
     return from < first || from > next ? first : from
   }
 
@@ -64,24 +64,24 @@ export class Tails {
     for (const followed of this.#rooms.values()) this.#end(followed)
   }
 
-  #follow(place: Place, start: Offset): FollowedRoom {
-    const known = this.#rooms.get(place.room)
-    if (known?.id === place.id) return known
-    if (known) this.#end(known, madeAgain(place.room))
-    const followed = new FollowedRoom(place, start, {
+  #follow(home: Home, start: Offset): FollowedRoom {
+    const known = this.#rooms.get(home.room)
+    if (known?.id === home.id) return known
+    if (known) this.#end(known, madeAgain(home.room))
+    const followed = new FollowedRoom(home, start, {
       logger: this.#logger,
-      shown: (where, next) => this.#places.shown(where, next),
+      shown: (where, next) => this.#homes.shown(where, next),
       trouble: (room, errorCode) => void this.#relocate(room, errorCode),
     })
-    this.#rooms.set(place.room, followed)
+    this.#rooms.set(home.room, followed)
     this.#assign(followed)
-    this.#checking ??= setInterval(() => void this.#check([...this.#rooms.values()]), PLACE_HOLDS).unref()
+    this.#checking ??= setInterval(() => void this.#check([...this.#rooms.values()]), HOME_HOLDS).unref()
     return followed
   }
 
   /** Has the room read by a lane of its leader. */
   #assign(followed: FollowedRoom): void {
-    const { leader: broker } = followed.place
+    const { leader: broker } = followed.home
     if (followed.lane?.broker === broker) return
     followed.lane?.reads.remove(followed)
     const reads = this.#laneOf(broker)
@@ -110,7 +110,7 @@ export class Tails {
 
   #drop(followed: FollowedRoom): void {
     this.#leave(followed)
-    if (this.#rooms.get(followed.place.room) === followed) this.#rooms.delete(followed.place.room)
+    if (this.#rooms.get(followed.home.room) === followed) this.#rooms.delete(followed.home.room)
   }
 
   #end(followed: FollowedRoom, error?: Error): void {
@@ -132,7 +132,7 @@ export class Tails {
   /** The leader answered with an error for this room. Until it is found again nothing is asked for it. */
   async #relocate(followed: FollowedRoom, errorCode: number): Promise<void> {
     this.#leave(followed)
-    this.#logger.debug({ room: followed.place.room, kafka: errorCode }, 'a tail is looked for again')
+    this.#logger.debug({ room: followed.home.room, kafka: errorCode }, 'a tail is looked for again')
     while (!followed.empty && !this.#closed) {
       const tries = followed.failures++
       if (tries > 0) await this.#cluster.backOff(tries)
@@ -146,11 +146,11 @@ export class Tails {
 
   /** Reads the room where it is now, or ends its tails where it is not what they followed. */
   async #locate(followed: FollowedRoom, outOfRange = false): Promise<void> {
-    const { room } = followed.place
+    const { room } = followed.home
     try {
-      const place = await this.#places.look(room)
+      const home = await this.#homes.look(room)
       if (followed.empty) return
-      if (place.id !== followed.id) return this.#end(followed, madeAgain(room))
+      if (home.id !== followed.id) return this.#end(followed, madeAgain(room))
       if (outOfRange && (await this.#isOut(followed))) return this.#end(followed, lost(room))
       if (!followed.empty) this.#assign(followed)
     } catch (error) {
@@ -160,9 +160,9 @@ export class Tails {
   }
 
   /** Whether the log is not where the room is read. Its leader has said so: this is not about how far it has got. */
-  async #isOut({ place, position }: FollowedRoom): Promise<boolean> {
-    const { first, next } = await this.#places.measure(place)
-    if (next < position && next < place.end) this.#places.shortened(place, next)
+  async #isOut({ home, position }: FollowedRoom): Promise<boolean> {
+    const { first, next } = await this.#homes.measure(home)
+    if (next < position && next < home.end) this.#homes.shortened(home, next)
     return position < first || position > next
   }
 }

@@ -2,8 +2,8 @@ import { deleteRecordsV2 } from '@platformatic/kafka'
 import type { produceV9 } from '@platformatic/kafka'
 import { Cluster } from '../cluster.ts'
 import { Link } from '../link.ts'
-import { Places } from '../places.ts'
-import type { Place } from '../places.ts'
+import { Homes } from '../homes.ts'
+import type { Home } from '../homes.ts'
 import { encodeBatch, packRecord } from '../record.ts'
 import type { Identity } from '../record.ts'
 import { PARTITION, topicOf } from '../topics.ts'
@@ -14,12 +14,12 @@ import { record, silent } from './log.ts'
 export const connected = async <T>(
   brokers: string,
   room: string,
-  work: (cluster: Cluster, place: Place) => Promise<T>,
+  work: (cluster: Cluster, home: Home) => Promise<T>,
 ): Promise<T> => {
   const options = { clientId: 'test', timeout: 5_000, logTimeout: 5_000, logger: silent }
   const cluster = new Cluster({ brokers: brokers.split(','), ...options })
   try {
-    return await work(cluster, await new Places(cluster, silent).of(room))
+    return await work(cluster, await new Homes(cluster, silent).of(room))
   } finally {
     cluster.close()
   }
@@ -27,22 +27,22 @@ export const connected = async <T>(
 
 /** The number of the broker that leads the room. */
 export const leaderOf = (brokers: string, room: string): Promise<number> =>
-  connected(brokers, room, async (_cluster, place) => place.leader)
+  connected(brokers, room, async (_cluster, home) => home.leader)
 
 /** The producer id under which the room's first batch was written. */
 export const firstProducerId = (brokers: string, room: string): Promise<bigint> =>
-  connected(brokers, room, async (cluster, place) => {
-    const wanted = [{ id: place.id, from: 0n, bytes: 1000 }]
+  connected(brokers, room, async (cluster, home) => {
+    const wanted = [{ id: home.id, from: 0n, bytes: 1000 }]
     const query = { wait: 0, bytes: 1000, sessionId: 0, sessionEpoch: -1, wanted, forgotten: [] }
-    const answer = await cluster.link(place.leader, 'read').call(fetch, query)
+    const answer = await cluster.link(home.leader, 'read').call(fetch, query)
     return answer.rooms[0]!.batches.readBigInt64BE(43)
   })
 
 /** Writes one record under any number, and resolves with Kafka's error, 0 for none. */
 export const writeAs = (brokers: string, room: string, identity: Identity, body: string): Promise<number> =>
-  connected(brokers, room, async (cluster, place) => {
+  connected(brokers, room, async (cluster, home) => {
     const batch = encodeBatch([packRecord(record(body), Date.now())], identity)
-    const answer = await cluster.link(place.leader, 'write').call(produce, 1_000, [{ topic: place.topic, batch }])
+    const answer = await cluster.link(home.leader, 'write').call(produce, 1_000, [{ topic: home.topic, batch }])
     return answer.responses[0]!.partitionResponses[0]!.errorCode
   })
 
