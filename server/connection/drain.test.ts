@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { openAccess } from '../drivers/open.ts'
 import { startBridge, startNode, until } from '../testkit/node.ts'
@@ -42,23 +43,32 @@ wire(
   t,
   '[S-64] what is under way is settled, with its RECEIPT, before DRAINING; what was not taken is not',
   async (t, transport) => {
-    const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-    const access = { ...openAccess().port, maySend: async () => gate.then(() => true) }
+    const gates = { a: Promise.withResolvers<void>(), b: Promise.withResolvers<void>() }
+    const maySend = async (_who: unknown, room: string) => {
+      await gates[room === 'a' ? 'a' : 'b'].promise
+      return true
+    }
+    const access = { ...openAccess().port, maySend }
     const { node, ...here } = await startBridge(t, { UNSETTLED_APPENDS: '3' }, { access })
     const probe = await Probe.connect(t, transport, here)
     const reader = await Probe.connect(t, transport, here)
     await reader.request('SUBSCRIBE', { id: 's', destination: '/topic/a' })
     for (let i = 0; i < 6; i++) probe.send('SEND', { destination: '/topic/a', receipt: i }, String(i))
     const leaver = await Probe.connect(t, transport, here)
-    leaver.raw('SEND\ndestination:/topic/b\n\n\0DISCONNECT\nreceipt:bye\n\n\0')
-    await until(() => node.gauges().unsettledBytes > 2000)
-    const drained = node.drain()
+    leaver.raw('SEND\ndestination:/topic/a\n\n\0DISCONNECT\nreceipt:bye\n\n\0')
+    const gone = await Probe.connect(t, transport, here)
+    gone.send('SEND', { destination: '/topic/b' })
+    await until(() => node.gauges().unsettledBytes > 2500)
+    gone.end()
+    await until(() => node.gauges().connections === 3)
+    let over = false
+    const drained = node.drain().then(() => (over = true))
     const late = await Probe.open(t, transport, here)
     const again = { 'code': 'DRAINING', 'retry-after-ms': /^\d+$/ }
     t.match((await late.error()).headers, again, 'a connection that comes now')
     t.match((await reader.error()).headers, { code: 'DRAINING' })
     t.equal(probe.frames.length, 0)
-    open()
+    gates.a.resolve()
     t.match((await probe.error()).headers, { code: 'DRAINING' })
     t.same(
       probe.frames.map(({ headers }) => headers['receipt-id']),
@@ -70,9 +80,13 @@ wire(
       [['RECEIPT', 'bye']],
       "DISCONNECT's RECEIPT is the last",
     )
+    await until(() => node.gauges().connections === 0)
+    await setImmediate()
+    t.notOk(over, 'what somebody sent who has gone is waited for, too')
+    gates.b.resolve()
     await drained
-    const { next } = await here.log.port.bounds('a')
-    t.equal(next, 3n)
+    t.equal((await here.log.port.bounds('a')).next, 4n)
+    t.equal((await here.log.port.bounds('b')).next, 1n)
   },
 )
 

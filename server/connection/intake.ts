@@ -16,6 +16,7 @@ export class Intake {
   readonly #most: number
   #bytes = 0
   #waiting = new Set<() => void>()
+  #whenEmpty: (() => void) | undefined
 
   constructor(most: number) {
     this.#most = most
@@ -36,6 +37,7 @@ export class Intake {
   /** Settles `bytes`; whoever waited is called when there is room. */
   remove(bytes: number): void {
     this.#bytes -= bytes
+    if (this.#bytes === 0) this.#whenEmpty?.()
     if (this.full || this.#waiting.size === 0) return
     const waiting = this.#waiting
     this.#waiting = new Set()
@@ -45,6 +47,11 @@ export class Intake {
   /** Calls `listener` once when there is room; the same listener is kept once. */
   whenRoom(listener: () => void): void {
     this.#waiting.add(listener)
+  }
+
+  /** Resolves when nothing is under way, also of those who have gone. */
+  async empty(): Promise<void> {
+    if (this.#bytes > 0) await new Promise<void>(resolve => (this.#whenEmpty = resolve))
   }
 
   forget(listener: () => void): void {

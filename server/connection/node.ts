@@ -162,7 +162,7 @@ export class Node {
     const timeout = setTimeout(late.resolve, this.#mostDrain)
     const drains = Array.from(this.#connections, connection => connection.drain(this.#retryAfter(), late.promise))
     await Promise.all(drains)
-    await Promise.race([this.#empty(), late.promise])
+    await Promise.race([Promise.all([this.#empty(), this.#parts.intake.empty()]), late.promise])
     clearTimeout(timeout)
     // Whoever is still there has been written to in this turn, and that was it.
     setImmediate(() => {
