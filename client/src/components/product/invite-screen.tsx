@@ -37,13 +37,15 @@ const InviteForm = ({ id }: { readonly id: RoomId }) => {
   const [picked, setPicked] = useState<readonly Person[]>([])
   const [sent, setSent] = useState(false)
   const { items: members } = useList<Member>(`/rooms/${id}/members`, [`room ${id}`])
-  const send = (): void =>
+  const send = (): void => {
+    setSent(false)
     run(async () => {
       await api.create(`/rooms/${id}/invitations`, { users: picked.map(person => person.id) })
       setPicked([])
       setSent(true)
       changes.happened(`room ${id}`)
     })
+  }
   return (
     <>
       <PickPeople picked={picked} onPick={setPicked} members={new Set(members?.map(({ person }) => person.id))} />

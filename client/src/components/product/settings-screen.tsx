@@ -37,11 +37,14 @@ const SettingsForm = ({ room }: { readonly room: RoomInfo }) => {
   const act = useAct()
   // What one has not touched stays as others may change it meanwhile.
   const [edits, edit] = useState<Partial<RoomSaid>>({})
+  // What saving answered is newer than `room`, until that is read again.
+  const [answer, setAnswer] = useState({ to: room, room })
   const [saved, setSaved] = useState(false)
   const submit = (): void => {
     setSaved(false)
     act.run(async () => {
-      await api.patch(`/rooms/${room.id}`, edits)
+      setAnswer({ to: room, room: await api.patch<RoomInfo>(`/rooms/${room.id}`, edits) })
+      edit({})
       setSaved(true)
       changes.happened('rooms', `room ${room.id}`)
     })
@@ -50,7 +53,7 @@ const SettingsForm = ({ room }: { readonly room: RoomInfo }) => {
     <Form problem={act.problem} onSubmit={submit}>
       <RoomFields
         problem={act.problem}
-        value={{ ...saidOfRoom(room), ...edits }}
+        value={{ ...saidOfRoom(answer.to === room ? answer.room : room), ...edits }}
         onChange={change => edit(before => ({ ...before, ...change }))}
         withVisibility={room.role === 'owner'}
       />
