@@ -1,4 +1,6 @@
 import t from 'tap'
+import { PASSWORD } from '../testkit/product.ts'
+import { Probe } from '../testkit/probe.ts'
 import { DESKTOP, makeRoom, PHONE, Site, type Visitor } from './testkit/site.ts'
 
 t.setTimeout(240_000)
@@ -48,6 +50,46 @@ t.test('whoever reads what is above has not read what comes below', async t => {
   await desk.has('link', /Meadow.*1 unread/s)
   await dan.press('1 new message')
   await desk.hasNot('link', /Meadow.*unread/s)
+})
+
+t.test('what is done to messages is none: it is neither counted nor read out', async t => {
+  const ida = await site.enter(t, 'idaline', 'Ida')
+  const jan = await site.enter(t, 'janssen', 'Jan', PHONE)
+  const room = await makeRoom(ida, 'Guild', 'private', [jan])
+  const probe = await Probe.connect(t, 'websocket', site.node, { login: 'idaline', passcode: PASSWORD })
+  const say = async (text: string, headers: Record<string, string> = {}): Promise<string> =>
+    (await probe.request('SEND', { destination: `/topic/${room}`, ...headers }, text)).headers['message-id'] ?? ''
+  for (let part = 0; part < 6; part++) await say(`part ${part}${'\n.'.repeat(12)}`)
+  await jan.go(`room/${room}`)
+  await jan.reads(/^part 5/)
+  await jan.page.evaluate(`
+    window.heard = []
+    const status = document.querySelector('main > .sr-only [role=status]')
+    new MutationObserver(() => heard.push(status.textContent)).observe(status, { childList: true, characterData: true, subtree: true })
+    document.querySelector('[role=log]').scrollTop = 0`)
+  await jan.has('button', 'To the newest message')
+  const first = await say('first')
+  await jan.has('button', '1 new message')
+  await say('👍', { type: 'reaction', ref: first, op: 'add' })
+  await say('first of all', { type: 'edit', ref: first })
+  await say('last')
+  await jan.has('button', '2 new messages')
+  t.same(await jan.page.evaluate('heard'), ['Ida: first', 'Ida: last'])
+})
+
+t.test('however many rooms one has, what comes in any of them is counted', async t => {
+  const kim = await site.enter(t, 'kimball', 'Kim')
+  const lou = await site.enter(t, 'louella', 'Lou', DESKTOP, 'friends')
+  const room = await makeRoom(kim, 'Oldest', 'private', [lou])
+  for (let made = 0; made < 120; made++) await lou.does('POST', '/rooms', { name: `r${made}`, visibility: 'private' })
+  await lou.page.reload()
+  await lou.has('link', 'Oldest')
+  t.equal((await listed(lou)).at(-1), 'Oldest')
+  await kim.go(`room/${room}`)
+  await kim.write('Oldest', 'still here')
+  await lou.has('link', /Oldest.*1 unread/s)
+  t.equal((await listed(lou))[0], 'Oldest')
+  t.equal(await lou.page.title(), '(1) Friends · Hoofbeat')
 })
 
 t.test('the room with the newest message is the first, and whoever is mentioned is led to where', async t => {

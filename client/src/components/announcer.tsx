@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'react'
 import type { ConnectionState, RoomView } from '../chat/index.ts'
 import { useNaming } from '../hooks/use-product.ts'
 import { text } from '../text/text.ts'
+import { isMessage } from './rows.ts'
 
 interface AnnouncerProps {
   readonly view: RoomView
@@ -35,7 +36,7 @@ const useNews = ({ messages }: RoomView, user: string): string => {
     heard.current = messages.at(-1)?.id
     const fresh = messages
       .slice(at + 1)
-      .filter(({ sender, time, type }) => sender !== user && time >= since.current && type !== 'system')
+      .filter(message => isMessage(message) && message.sender !== user && message.time >= since.current)
     if (fresh.length > MOST_READ) setNews(text.newMessages(fresh.length))
     else if (fresh.length > 0) {
       setNews(fresh.map(({ sender, body }) => text.said(nameOf(sender), body.slice(0, MOST_LETTERS))).join('\n'))

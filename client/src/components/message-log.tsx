@@ -4,7 +4,7 @@ import type { Stick } from '../hooks/use-stick.ts'
 import { formatDay, text } from '../text/text.ts'
 import { DownIcon, Logo } from './icons.tsx'
 import { MessageRow } from './message-row.tsx'
-import { isOutgoing, type Row, rowsOf } from './rows.ts'
+import { isMessage, isOutgoing, type Row, rowsOf } from './rows.ts'
 import { SystemRow } from './system-row.tsx'
 
 interface MessageLogProps {
@@ -36,7 +36,7 @@ export const MessageLog = ({ chat, room, view, user, online, stick }: MessageLog
       >
         <div ref={stick.content} className="log-content">
           {view.is === 'joining' && rows.length === 0 && <Joining room={room} />}
-          {empty && <Empty room={room} />}
+          {empty && <Empty />}
           <ol>
             {rows.map(row => (
               <LogRow key={row.id} row={row} chat={chat} online={online} onGrow={stick.release} />
@@ -76,11 +76,11 @@ const LogRow = ({ row, chat, online, onGrow }: LogRowProps) => {
   return <MessageRow chat={chat} said={said} own={own} first={first} last={last} waiting={waiting} onGrow={onGrow} />
 }
 
-const Empty = ({ room }: { readonly room: string }) => (
+const Empty = () => (
   <div className="blank appears">
     <Logo />
     <h2>{text.emptyTitle}</h2>
-    <p>{text.emptyBody(room)}</p>
+    <p>{text.emptyBody}</p>
   </div>
 )
 
@@ -98,5 +98,5 @@ const useBelow = ({ messages }: RoomView, stuck: boolean): number => {
   const newest = messages.at(-1)?.id
   const [left, setLeft] = useState<string>()
   if (stuck && left !== newest) setLeft(newest)
-  return stuck ? 0 : messages.length - 1 - messages.findLastIndex(({ id }) => id === left)
+  return stuck ? 0 : messages.slice(messages.findLastIndex(({ id }) => id === left) + 1).filter(isMessage).length
 }

@@ -57,8 +57,11 @@ interface Listed<Item> {
   readonly problem?: Problem
 }
 
-/** A list, page by page. `path` may have a query, with a `limit` of its own; undefined: nothing is asked for. */
-export const useList = <Item>(path: string | undefined, topics: readonly Topic[]): List<Item> => {
+/**
+ * A list, page by page: at once as many as `least`, where there are so many. `path` may have a query, with a `limit` of its
+ * own; undefined: nothing is asked for.
+ */
+export const useList = <Item>(path: string | undefined, topics: readonly Topic[], least = 0): List<Item> => {
   const { api } = useProduct()
   const turn = useTurn(topics)
   const [state, setState] = useState<Listed<Item>>({ path: '' })
@@ -77,7 +80,7 @@ export const useList = <Item>(path: string | undefined, topics: readonly Topic[]
     const abort = new AbortController()
     // As much as is shown already: what was shown does not vanish because something was added.
     const read = async (): Promise<Page<Item>> => {
-      const wanted = known.current
+      const wanted = Math.max(least, known.current)
       let page = await ask({ limit: wanted > PAGE ? AGAIN : PAGE }, abort.signal)
       while (page.next !== undefined && page.items.length < wanted) {
         const { items, next } = await ask({ limit: AGAIN, cursor: page.next }, abort.signal)
@@ -93,7 +96,7 @@ export const useList = <Item>(path: string | undefined, topics: readonly Topic[]
       },
     )
     return () => abort.abort()
-  }, [ask, path, turn])
+  }, [ask, least, path, turn])
 
   const { next } = state
   const more = (): void => {

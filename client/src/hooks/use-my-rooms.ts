@@ -2,25 +2,30 @@ import { createContext, useEffect, useMemo, useRef, useSyncExternalStore } from 
 import type { RoomInfo } from '../api-types.ts'
 import type { Chat, RoomId } from '../chat/index.ts'
 import { isMessage } from '../components/rows.ts'
+import { useKnown } from './use-known.ts'
 import { type List, useList } from './use-load.ts'
 import { useProduct } from './use-product.ts'
 
 /** What useMyRooms has found, for whoever asks below. */
 export const RoomsContext = createContext<readonly RoomInfo[]>([])
 
-/** The rooms that one is a member of, the one with the newest message first. All of them are joined, and so is the one that is being visited. */
+/** So many rooms are joined: nearly as many as a connection may subscribe to. */
+const MOST_JOINED = 900
+
+/**
+ * The rooms that one is a member of, the one with the newest message first. All of them are joined, up to MOST_JOINED, and so
+ * is the one that is being visited.
+ */
 export const useMyRooms = (visiting: RoomId | undefined): List<RoomInfo> => {
-  const { chat, people } = useProduct()
-  const list = useList<RoomInfo>('/rooms', ['rooms'])
+  const { chat } = useProduct()
+  const list = useList<RoomInfo>('/rooms', ['rooms'], MOST_JOINED)
   const { items } = list
-  useEffect(() => {
-    if (items) people.put(items.flatMap(({ other }) => other ?? []))
-  }, [people, items])
+  useKnown(useMemo(() => items?.flatMap(({ other }) => other ?? []), [items]))
 
   const joined = useRef<readonly RoomId[]>([])
   useEffect(() => {
     if (!items) return
-    const mine = items.map(({ id }) => id)
+    const mine = items.slice(0, MOST_JOINED).map(({ id }) => id)
     const wanted = visiting === undefined || mine.includes(visiting) ? mine : [...mine, visiting]
     for (const id of joined.current) if (!wanted.includes(id)) chat.leave(id)
     for (const id of wanted) if (!chat.room(id)) chat.join(id)

@@ -47,7 +47,7 @@ export const en = {
   messagesIn: (room: string) => `Messages in ${room}`,
   joining: (room: string) => `Opening ${room}…`,
   emptyTitle: 'Nothing here yet',
-  emptyBody: (room: string) => `Be the first to say something in ${room}.`,
+  emptyBody: 'Be the first to say something.',
   noRoomTitle: 'Which room?',
   noRoomBody: 'Choose one on the side, or join a new one.',
   refusedTitle: (room: string) => `${room} cannot be opened`,

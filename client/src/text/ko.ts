@@ -48,7 +48,7 @@ export const ko: Table = {
   messagesIn: room => `${room}의 메시지`,
   joining: room => `${room} 여는 중…`,
   emptyTitle: '아직 메시지가 없습니다',
-  emptyBody: room => `${room}에서 첫 이야기를 꺼내 보세요.`,
+  emptyBody: '첫 이야기를 꺼내 보세요.',
   noRoomTitle: '어느 방으로 갈까요?',
   noRoomBody: '목록에서 고르거나 새 방에 들어가세요.',
   refusedTitle: room => `${room} 방을 열 수 없습니다`,
@@ -73,7 +73,7 @@ export const ko: Table = {
   retry: '다시 보내기',
   discard: '삭제',
 
-  writeTo: room => `${room}에 메시지 보내기`,
+  writeTo: room => `메시지 보내기: ${room}`,
   send: '보내기',
   composerHint: 'Enter로 보내기, Shift+Enter로 줄 바꾸기',
   left: count => `${count}자 더 쓸 수 있습니다`,
