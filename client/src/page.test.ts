@@ -9,7 +9,7 @@ import { Remembered, withRoom } from './remembered.ts'
 import { passing } from './testkit/storage.ts'
 import { en } from './text/en.ts'
 import { ko } from './text/ko.ts'
-import { explain, formatDay, tableFor } from './text/text.ts'
+import { explain, formatBrief, formatDay, tableFor } from './text/text.ts'
 
 const noon = new Date(2026, 4, 5, 12).getTime()
 const MINUTE = 60_000
@@ -57,6 +57,14 @@ t.test('days are named as people name them', async t => {
   t.match(formatDay(noon, noon + 3 * DAY), /May/)
   t.notMatch(formatDay(noon, noon + 3 * DAY), /2026/)
   t.match(formatDay(noon, noon + 400 * DAY), /2026/)
+})
+
+t.test('a moment beside others is said in few words', async t => {
+  const DAY = 24 * 60 * MINUTE
+  t.match(formatBrief(noon, noon + 6 * 60 * MINUTE), /^12:00/)
+  t.match(formatBrief(noon, noon + DAY), /^May 5.*12:00/)
+  t.notMatch(formatBrief(noon, noon + DAY), /2026/)
+  t.match(formatBrief(noon, noon + 400 * DAY), /^May 5, 2026$/)
 })
 
 t.test('messages by one sender, soon one after the other, stand together', async t => {

@@ -27,13 +27,18 @@ const clock = new Intl.DateTimeFormat(locale, { hour: 'numeric', minute: '2-digi
 const thisYear = new Intl.DateTimeFormat(locale, { weekday: 'long', month: 'long', day: 'numeric' })
 const otherYear = new Intl.DateTimeFormat(locale, { dateStyle: 'full' })
 const full = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' })
-const brief = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
+const brief = new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })
+const briefest = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' })
 const number = new Intl.NumberFormat(locale)
 
 export const formatClock = (time: number): string => clock.format(time)
 export const formatMoment = (time: number): string => full.format(time)
-/** A moment where it is read beside others. */
-export const formatBrief = (time: number): string => brief.format(time)
+/** A moment where it is read beside others: today's by the clock, of other years no more than the day. */
+export const formatBrief = (time: number, now = Date.now()): string => {
+  const [day, today] = [new Date(time), new Date(now)]
+  if (day.toDateString() === today.toDateString()) return clock.format(time)
+  return (day.getFullYear() === today.getFullYear() ? brief : briefest).format(time)
+}
 export const formatNumber = (value: number): string => number.format(value)
 
 /** A day as a divider names it. */

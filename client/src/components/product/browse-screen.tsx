@@ -35,7 +35,7 @@ const RoomRow = ({ room }: { readonly room: RoomInfo }) => (
     <a className="who stacked" href={`#/room/${room.id}`}>
       <span className="who-name">#&nbsp;{room.name}</span>
       <span className="faint">
-        {[room.about, text.membersIn(room.memberCount), room.role && text[`role.${room.role}`]]
+        {[text.membersIn(room.memberCount), room.role && text[`role.${room.role}`], room.about]
           .filter(Boolean)
           .join(' · ')}
       </span>

@@ -120,7 +120,11 @@ const RoomItem = memo(({ room, current }: RoomItemProps) => {
   return (
     <li className={['room', ...(unread > 0 ? ['unread'] : []), ...(direct ? ['direct'] : [])].join(' ')}>
       <a href={`#/room/${room.id}`} aria-current={current ? 'page' : undefined}>
-        {direct && <Dot online={online ?? false} />}
+        {direct && (
+          <span className="presence-place">
+            <Dot online={online} />
+          </span>
+        )}
         <span className="room-name">{titleOf(room)}</span>
         {view?.is === 'refused' && <AlertIcon />}
         <Badge count={unread} />

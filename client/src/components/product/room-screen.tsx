@@ -85,7 +85,7 @@ const aboutOf = ({ visibility, about }: RoomInfo, online: boolean | undefined): 
 /** The same as is said below the title. */
 const DirectMark = ({ online }: { readonly online: boolean | undefined }) => (
   <span aria-hidden="true">
-    <Dot online={online ?? false} />
+    <Dot online={online} />
   </span>
 )
 
