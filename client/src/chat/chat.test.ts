@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bodies, byToken, counting, joined, online, open, startNode, tokenFor, when } from '../testkit/chat.ts'
+import { bodies, byToken, counting, joined, online, open, person, startNode, tokenFor, when } from '../testkit/chat.ts'
 import { Chat } from './chat.ts'
 
 t.setTimeout(60_000)
@@ -167,4 +167,38 @@ t.test('what a room does not take fails alone, until it is sent again or discard
   t.equal(ann.unsent, 1, 'it will not be smaller')
   ann.discard(large!.key)
   t.equal(ann.unsent, 0)
+})
+
+t.test('who is removed from a room says nothing more in it, stays connected, and comes back when they may', async t => {
+  const secrets = { SESSION_SECRET: 'thirty-two bytes that nobody knows of' }
+  const node = await startNode(t, { ACCESS: 'accounts', ...secrets })
+  const [ann, bob] = [await person(node, 'ann'), await person(node, 'bob')]
+  const { id: room } = await ann.does('POST', '/rooms', { name: 'Riders', visibility: 'public' })
+  const join = (): Promise<unknown> => bob.does('PUT', `/rooms/${room}/membership`)
+  await join()
+  await ann.does('PATCH', `/rooms/${room}`, { visibility: 'private' })
+  const chat = open(t, node, bob.id, { credentials: { token: bob.token }, events: true })
+  const times = counting(chat)
+  chat.join(room)
+  chat.listen(room)
+  await joined(chat, room)
+  chat.send(room, 'hello')
+  await when(chat, () => chat.unsent === 0)
+  await ann.does('DELETE', `/rooms/${room}/members/${bob.id}`)
+  await when(chat, () => chat.room(room)?.problem?.code === 'REMOVED')
+  chat.sayTyping(room)
+  chat.sayRead(room, chat.room(room)!.messages.at(-1)!.id)
+  const { id: other } = await bob.does('POST', '/rooms', { name: 'Barrier', visibility: 'private' })
+  chat.join(other)
+  chat.send(other, 'barrier')
+  await when(chat, () => bodies(chat, other).includes('barrier') && chat.unsent === 0)
+  t.equal(times(), 1, 'it is still the same connection')
+
+  await ann.does('PATCH', `/rooms/${room}`, { visibility: 'public' })
+  await join()
+  chat.join(room)
+  await joined(chat, room)
+  chat.send(room, 'again')
+  await when(chat, () => bodies(chat, room).includes('again'))
+  t.equal(times(), 1)
 })

@@ -66,3 +66,34 @@ export const counting = (chat: Chat): (() => number) => {
   chat.onEvent(({ is }) => is === 'online' && times++)
   return () => times
 }
+
+interface Person {
+  readonly id: string
+  readonly token: string
+  /** Does something below /api, which must succeed. */
+  readonly does: (method: string, path: string, body?: object) => Promise<{ readonly id: string }>
+}
+
+/** Somebody who has signed up and in, on a node with accounts. */
+export const person = async (node: string, name: string): Promise<Person> => {
+  const base = new URL('/api', node.replace(/^ws/, 'http')).href
+  const ask = async (method: string, path: string, body?: object, token?: string): Promise<unknown> => {
+    const response = await fetch(base + path, {
+      method,
+      headers: {
+        ...(body && { 'content-type': 'application/json' }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      },
+      body: body ? JSON.stringify(body) : null,
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text === '' ? {} : JSON.parse(text)
+  }
+  const account = { name, password: 'correct horse' }
+  const { id } = (await ask('POST', '/users', account)) as { id: string }
+  const { accessToken: token } = (await ask('POST', '/session', { ...account, keep: 'body' })) as {
+    accessToken: string
+  }
+  return { id, token, does: (...asked) => ask(asked[0], asked[1], asked[2], token) as Promise<{ id: string }> }
+}
