@@ -101,15 +101,9 @@ const connections = (api: Api, { db, presence, signals }: RouteParts): void => {
     async ({ identity, params: { id: connection }, ip }, reply) => {
       await demandAdmin(db, identity.user)
       const client = await find(presence, connection)
-      const { user, node } = client ?? {}
-      const device = client && (await deviceOf(db, client))
-      await writeDown(db, {
-        actor: identity.user,
-        act: 'disconnect',
-        ...(user !== undefined && { user }),
-        address: ip,
-        detail: { connection, ...(node !== undefined && { node }), ...(device !== undefined && { device }) },
-      })
+      const detail = { connection, node: client?.node, device: client && (await deviceOf(db, client)) }
+      const whose = client && { user: client.user }
+      await writeDown(db, { actor: identity.user, act: 'disconnect', ...whose, address: ip, detail })
       disconnect(signals, connection)
       return reply.code(204).send(null)
     },
