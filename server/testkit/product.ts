@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { freshPostgres } from './database.ts'
 import { Probe, type Received, type TransportName } from './probe.ts'
-import { kafkaBrokers, postgresUrl, redisUrl } from './services.ts'
+import { kafkaBrokers, ownRedis, postgresUrl } from './services.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 /** Where HTTP and STOMP are to be had. */
@@ -11,10 +11,13 @@ export interface Door {
   readonly stompPort: number | undefined
 }
 
-/** What several processes of the product share: the services that `make test` has started, and a database of their own. */
+/**
+ * What several processes of the product share: the services that `make test` has started, and a database and a Redis of their own (who has
+ * gone is told once, by whichever node on it finds out).
+ */
 export const sharedServices = async (t: Test): Promise<{ brokers: string; env: Readonly<Record<string, string>> }> => {
-  const [brokers, postgres, redis] = await Promise.all([kafkaBrokers(t), postgresUrl(t), redisUrl(t)])
-  return { brokers, env: { ...productEnv, DATABASE_URL: await freshPostgres(t, postgres), REDIS_URL: redis } }
+  const [brokers, postgres, redis] = await Promise.all([kafkaBrokers(t), postgresUrl(t), ownRedis(t)])
+  return { brokers, env: { ...productEnv, DATABASE_URL: await freshPostgres(t, postgres), REDIS_URL: redis.url } }
 }
 
 /** The product with limits that no test reaches by accident. */
