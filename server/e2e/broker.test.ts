@@ -2,7 +2,7 @@ import t from 'tap'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
 import { Probe } from '../testkit/probe.ts'
 import { freshRoom, ownKafka } from '../testkit/services.ts'
-import { Reader, Sender } from '../testkit/traffic.ts'
+import { Follower, Sender } from '../testkit/traffic.ts'
 
 t.setTimeout(180_000)
 const kafka = await ownKafka(t)
@@ -18,7 +18,7 @@ t.test(
   async t => {
     const room = freshRoom('broker')
     const readers = nodes.map(
-      (node, i) => new Reader(t, { transport: 'websocket', nodes: () => [node], room, login: `r${i}` }),
+      (node, i) => new Follower(t, { transport: 'websocket', nodes: () => [node], room, login: `r${i}` }),
     )
     await Promise.all(readers.map(reader => reader.subscribed))
     const senders = nodes.map(

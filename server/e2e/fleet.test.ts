@@ -2,7 +2,7 @@ import t from 'tap'
 import { FleetNode, startFleet } from '../testkit/fleet.ts'
 import { Probe, transports } from '../testkit/probe.ts'
 import { freshRoom, kafkaBrokers } from '../testkit/services.ts'
-import { Reader, Sender } from '../testkit/traffic.ts'
+import { Follower, Sender } from '../testkit/traffic.ts'
 
 t.setTimeout(180_000)
 const brokers = await kafkaBrokers(t)
@@ -26,7 +26,7 @@ for (const transport of transports) {
 t.test('[S-49] ten concurrent senders, one order on all nodes', async t => {
   const room = freshRoom('order')
   const readers = nodes.map(
-    (node, i) => new Reader(t, { transport: 'tcp', nodes: () => [node], room, login: `reader-${i}` }),
+    (node, i) => new Follower(t, { transport: 'tcp', nodes: () => [node], room, login: `reader-${i}` }),
   )
   await Promise.all(readers.map(reader => reader.subscribed))
   const senders = Array.from({ length: 10 }, (_, i) => {
@@ -90,9 +90,9 @@ t.test(
     const victim = await FleetNode.start(t, { KAFKA_BROKERS: brokers, KAFKA_REPLICATION: '1' })
     let alive: FleetNode[] = [victim]
     const readers = [
-      new Reader(t, { transport: 'websocket', nodes: () => alive, room, login: 'reader-ws' }),
-      new Reader(t, { transport: 'tcp', nodes: () => alive, room, login: 'reader-tcp' }),
-      new Reader(t, { transport: 'tcp', nodes: () => [two], room, login: 'bystander' }),
+      new Follower(t, { transport: 'websocket', nodes: () => alive, room, login: 'reader-ws' }),
+      new Follower(t, { transport: 'tcp', nodes: () => alive, room, login: 'reader-tcp' }),
+      new Follower(t, { transport: 'tcp', nodes: () => [two], room, login: 'bystander' }),
     ]
     await Promise.all(readers.map(reader => reader.subscribed))
     const senders = Array.from({ length: 8 }, (_, i) => {
@@ -127,7 +127,7 @@ t.test('[S-63] [S-64] a node drained by SIGTERM: its clients are told, lose noth
   let alive: FleetNode[] = [leaving]
   const watcher = await Probe.connect(t, 'websocket', leaving)
   await watcher.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/session' })
-  const reader = new Reader(t, { transport: 'websocket', nodes: () => alive, room, login: 'reader' })
+  const reader = new Follower(t, { transport: 'websocket', nodes: () => alive, room, login: 'reader' })
   await reader.subscribed
   const sender = new Sender(t, { transport: 'tcp', nodes: () => alive, room, login: 'sender' })
   await sender.until(50)

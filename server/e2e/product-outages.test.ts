@@ -21,7 +21,7 @@ import {
 } from '../testkit/product.ts'
 import { Probe } from '../testkit/probe.ts'
 import { kafkaBrokers, ownPostgres, ownRedis, redisUrl } from '../testkit/services.ts'
-import { Reader, Sender } from '../testkit/traffic.ts'
+import { Follower, Sender } from '../testkit/traffic.ts'
 import { changesUntilAsked, watching } from './testkit/events.ts'
 
 t.setTimeout(240_000)
@@ -43,7 +43,7 @@ const setUp = async (t: Test) => {
     login: who.name,
     passcode: who.token,
   })
-  const readers = [new Reader(t, clientOf(ann, one)), new Reader(t, clientOf(bob, two))]
+  const readers = [new Follower(t, clientOf(ann, one)), new Follower(t, clientOf(bob, two))]
   await Promise.all(readers.map(({ subscribed }) => subscribed))
   const senders = [new Sender(t, clientOf(ann, one)), new Sender(t, clientOf(bob, two))]
   return { postgres, redis, env, one, two, ann, bob, cem, room, readers, senders }
@@ -62,7 +62,7 @@ const nothingLost = async (t: Test, { senders, readers, ann, one, room }: Chat):
   await last.request('SEND', to(room), 'the end')
   await Promise.all(readers.map(reader => reader.until('the end')))
   for (const reader of readers) reader.stop()
-  const [first, second] = readers as [Reader, Reader]
+  const [first, second] = readers as [Follower, Follower]
   const common = first.ids.indexOf(second.ids[0]!)
   const shared =
     common < 0

@@ -34,30 +34,33 @@ const connectSomewhere = async (t: Test, { transport, nodes, login, passcode }: 
 }
 
 /** A client that comes back with `after` whenever its connection ends, as the specification of this server wants it. */
-export class Reader {
+export class Follower {
   readonly ids: string[] = []
   readonly bodies: string[] = []
   /** How often it had to come back. */
   resumed = 0
   /** RECEIPTs and MESSAGEs that said `recovered:false`. */
   unrecovered = 0
-  /** Resolves when it is subscribed for the first time. */
+  /** Resolves when it is subscribed for the first time; rejects with why it cannot be. */
   readonly subscribed: Promise<void>
   readonly #wanted = new Set<{ body: string; resolve: () => void }>()
+  /** Rejects where nobody takes it any more. */
+  readonly #running: Promise<void>
   #stopped = false
   #probe: Probe | undefined
 
   constructor(t: Test, options: Client & { readonly after?: string }) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.subscribed = promise
-    this.#run(t, options, resolve).catch(reject)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#running = this.#run(t, options, resolve)
+    this.subscribed = Promise.race([promise, this.#running])
   }
 
   async #run(t: Test, options: Client & { readonly after?: string }, subscribed: () => void): Promise<void> {
     const { room, after } = options
+    let refused = true
     while (!this.#stopped) {
+      this.#probe = await connectSomewhere(t, options)
       try {
-        this.#probe = await connectSomewhere(t, options)
         const last = this.ids.at(-1) ?? after
         const receipt = await this.#probe.request('SUBSCRIBE', {
           id: 'sub-0',
@@ -66,9 +69,12 @@ export class Reader {
         })
         this.#note(receipt)
         subscribed()
+        refused = false
         this.#probe.patience = READ_MS
         for (;;) this.#got(await this.#probe.next('MESSAGE'))
-      } catch {
+      } catch (error) {
+        // What was never taken is no break that it comes back from.
+        if (refused) throw error
         this.resumed++
       }
     }
@@ -89,7 +95,7 @@ export class Reader {
   /** Resolves when `body` has come. */
   async until(body: string): Promise<void> {
     if (this.bodies.includes(body)) return
-    await new Promise<void>(resolve => this.#wanted.add({ body, resolve }))
+    await Promise.race([new Promise<void>(resolve => this.#wanted.add({ body, resolve })), this.#running])
   }
 
   stop(): void {
