@@ -2,9 +2,10 @@ import t, { type Test } from 'tap'
 import { freshPostgres } from '../testkit/database.ts'
 import { startFleet, type FleetNode } from '../testkit/fleet.ts'
 import { until } from '../testkit/node.ts'
-import { makeRoom, person, productEnv, to, type Json, type Person } from '../testkit/product.ts'
+import { makeRoom, person, productEnv, to, type Person } from '../testkit/product.ts'
 import type { Probe } from '../testkit/probe.ts'
 import { kafkaBrokers, ownPostgres, redisUrl } from '../testkit/services.ts'
+import { nextEvent } from './testkit/events.ts'
 
 t.setTimeout(240_000)
 
@@ -37,22 +38,13 @@ const lists = async (t: Test, node: FleetNode, who: Person, expected: readonly [
 const say = async (probe: Probe, room: string, body: string): Promise<string> =>
   (await probe.request('SEND', to(room), body)).headers['message-id']!
 
-const event = async (probe: Probe, type: string): Promise<Json> => {
-  const told = await probe.take(({ headers }) => headers['type'] === type, type)
-  return JSON.parse(told.body.toString()) as Json
-}
-
-const queue = async (probe: Probe): Promise<void> => {
-  await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
-}
-
 void t.test('written on one node, listed by the last message, unread, mentioned and read on the other', async t => {
   const [ann, bob] = [await person(one, 'ann'), await person(two, 'bob')]
   const [first, second] = [await makeRoom(one, ann, 'private', [bob]), await makeRoom(one, ann, 'private', [bob])]
   const direct = (await ann.does(one, 'POST', '/direct-rooms', { user: bob.id }))['id'] as string
   const atAnns = await ann.connect(t, 'websocket', one)
   const bobs = [await bob.connect(t, 'tcp', two), await bob.connect(t, 'websocket', one)]
-  for (const probe of bobs) await queue(probe)
+  for (const probe of bobs) await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
   for (const room of [direct, second, first, direct]) await say(atAnns, room, 'hello')
   await lists(t, two, bob, [
     [direct, 2],
@@ -80,7 +72,7 @@ void t.test('written on one node, listed by the last message, unread, mentioned 
     [first, 0],
   ])
   t.same(await bob.does(two, 'POST', `/rooms/${second}/read`, { message: mention }), { unread: 0 })
-  for (const probe of bobs) t.same(await event(probe, 'read'), { room: second, message: mention, unread: 0 })
+  for (const probe of bobs) t.same(await nextEvent(probe, 'read'), { room: second, message: mention, unread: 0 })
   t.match(await bob.does(one, 'GET', `/rooms/${second}`), { unread: 0 })
 })
 

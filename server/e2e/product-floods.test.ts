@@ -4,6 +4,7 @@ import { testDatabase } from '../testkit/database.ts'
 import { startNode } from '../testkit/node.ts'
 import { makeRoom, person, productEnv, to, type Json, type Person } from '../testkit/product.ts'
 import { transports, type Probe, type Received } from '../testkit/probe.ts'
+import { typeOf } from './testkit/events.ts'
 
 t.setTimeout(120_000)
 /** How many messages the two exchange at least. */
@@ -20,7 +21,6 @@ const [ann, bob, mallory] = [await person(node, 'ann'), await person(node, 'bob'
 const room = await makeRoom(node, ann, 'private', [bob, mallory])
 const signals = { destination: `/signal/${room}` }
 
-const typeOf = ({ headers }: Received): string => headers['type'] ?? ''
 const listen = async (t: Test, who: Person, i: number, door = node): Promise<Probe> => {
   const probe = await who.connect(t, transports[i % 2]!, door)
   await probe.request('SUBSCRIBE', { id: 'q', destination: '/user/queue/events' })
