@@ -39,7 +39,7 @@ create table sessions (
   constraint sessions_kind check (kind in ('device', 'connection')),
   constraint sessions_generation check (generation >= 0)
 );
-create index sessions_user on sessions (user_id, last_seen_at desc, id);
+create index sessions_user on sessions (user_id, created_at, id);
 create index sessions_expiry on sessions (expires_at);
 
 -- What access tokens are signed with, the newest first. The private key is encrypted with SESSION_SECRET.
@@ -233,7 +233,6 @@ create table audit (
   address text not null default '',
   detail jsonb not null default '{}'
 );
-create index audit_user on audit (user_id, id);
 
 -- The transactional outbox: what SQL has decided and a room's log has yet to show. Gone once the log has it.
 create table outbox (
