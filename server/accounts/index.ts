@@ -24,8 +24,8 @@ import { Watch, type Change } from './watch.ts'
 
 export { hasAdmin, makeAdmin } from './admin.ts'
 export { deleteAccount, type Forget } from './closing.ts'
-export { nameKey } from './names.ts'
-export { readAccount, readPeople, type Person } from './profile.ts'
+export { LAST, nameKey } from './names.ts'
+export { personOf, readAccount, readPeople, type Person } from './profile.ts'
 export { PersonSchema } from './schemas.ts'
 export type { Change } from './watch.ts'
 

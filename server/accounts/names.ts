@@ -20,6 +20,9 @@ const plain = (text: string): string => text.normalize('NFKC').replaceAll(IGNORA
 /** There and back: letters such as the two small sigmas have one capital, sharp s has two, which are written as two letters. */
 export const nameKey = (text: string): string => plain(plain(text).toLowerCase().toUpperCase().toLowerCase())
 
+/** After all that a key can go on with: no code point is greater. */
+export const LAST = '\u{10ffff}'
+
 /** Throws BAD_NAME. */
 export const readName = (text: string): Name => {
   if (text.length > LONGEST) throw fail('BAD_NAME')

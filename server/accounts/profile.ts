@@ -2,7 +2,7 @@ import type { Updateable } from 'kysely'
 import type { Db, Tx } from '../database/database.ts'
 import type { Users } from '../database/schema.ts'
 import { fail } from '../errors.ts'
-import { nameKey } from './names.ts'
+import { LAST, nameKey } from './names.ts'
 
 /** What anybody who is signed in may know of somebody. */
 export interface Person {
@@ -26,7 +26,8 @@ interface Row {
   readonly display_name: string
   readonly status_text: string
 }
-const personOf = ({ id, name, display_name, status_text }: Row): Person => ({
+/** Of the row of somebody who holds an account. */
+export const personOf = ({ id, name, display_name, status_text }: Row): Person => ({
   id,
   name: name!,
   displayName: display_name,
@@ -58,9 +59,6 @@ export const readAccount = async (db: Db | Tx, id: string): Promise<Account> => 
   if (!row) throw fail('SESSION_ENDED')
   return { ...personOf(row), isAdmin: row.is_admin, createdAt: row.created_at }
 }
-
-/** Above every character that a key can have. */
-const LAST = '\u{10ffff}'
 
 /** Those whose name begins so, in order of their keys; one more than `limit`. `after`: a key. */
 export const searchPeople = async (

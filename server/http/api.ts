@@ -29,7 +29,7 @@ import { PROBLEM_TYPE, problemOf } from './problem.ts'
 export { nothing } from './document.ts'
 export { Id, Time } from './fields.ts'
 export { createOnce, forgetCreations } from './once.ts'
-export { PageOf, PageQuery, Paging, TimePlace, type Page } from './paging.ts'
+export { PageOf, PageQuery, Paging, TimePlace, type Page, type Part } from './paging.ts'
 
 /** Who has signed in, by which session. */
 export interface SignedIn {

@@ -23,6 +23,12 @@ export const PageOf = <Item extends TSchema>(item: Item) =>
     next: Type.Optional(Type.String({ description: 'The `cursor` of the next page; none: this is the last' })),
   })
 
+/** What is asked of a list: so many rows at most, and one more to see that it goes on, after the one at this place. */
+export interface Part<Place> {
+  readonly after: Place | undefined
+  readonly limit: number
+}
+
 export interface Page<Item> {
   items: Item[]
   next?: string

@@ -1,12 +1,7 @@
 import { sql, type SqlBool } from 'kysely'
-import type { Person } from '../accounts/index.ts'
+import { personOf, type Person } from '../accounts/index.ts'
 import { at, type Db } from '../database/database.ts'
-
-/** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
-interface Part<Place> {
-  readonly after: Place | undefined
-  readonly limit: number
-}
+import type { Part } from '../http/api.ts'
 
 /** The other one of each friendship of `user`. */
 const others = (user: string) => sql<string>`case when f.low_id = ${user} then f.high_id else f.low_id end`
@@ -21,13 +16,6 @@ const known = (db: Db, user: string) =>
 
 /** Of somebody who holds an account. */
 const columns = ['u.id', 'u.name', 'u.display_name', 'u.status_text'] as const
-
-const personOf = (row: {
-  readonly id: string
-  readonly name: string | null
-  readonly display_name: string
-  readonly status_text: string
-}): Person => ({ id: row.id, name: row.name!, displayName: row.display_name, statusText: row.status_text })
 
 export interface Friend {
   readonly person: Person

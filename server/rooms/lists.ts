@@ -1,6 +1,8 @@
 import { sql, type SqlBool } from 'kysely'
+import { LAST } from '../accounts/index.ts'
 import { at, type Db } from '../database/database.ts'
 import type { Role, Row } from '../database/schema.ts'
+import type { Part } from '../http/api.ts'
 import { unreadIn, unreadOf } from '../messages/index.ts'
 import type { RoomId } from '../ports/room-log.ts'
 import type { Link } from './links.ts'
@@ -15,12 +17,6 @@ export type ListedRoom = Room & {
   readonly other: string | null
   /** How many messages there are that `user` has not read; null: no member. */
   readonly unread: number | null
-}
-
-/** Of every list: so many rows at most, and one more to see that it goes on, after the one at this place. */
-interface Part<Place> {
-  readonly after: Place | undefined
-  readonly limit: number
 }
 
 const otherOf = (user: string) => sql<string | null>`(
@@ -73,9 +69,6 @@ export const myRooms = (db: Db, user: string, { after, limit }: Part<MinePlace>)
 
 /** What the list goes by, and an id that settles the order of those that share it. */
 export type KeyPlace = readonly [key: string, id: string]
-
-/** After every name: no code point is greater. */
-const LAST = '\u{10ffff}'
 
 /** The public rooms whose name begins with `search`, those aside that `user` is banned from, by name. */
 export const publicRooms = (
