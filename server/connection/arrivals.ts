@@ -38,7 +38,7 @@ export class Arrivals {
       this.#waiting.delete(work)
       work()
       // What it goes on with at once takes of the same time.
-      await undefined
+      await Promise.resolve()
     }
   }
 }
