@@ -28,8 +28,7 @@ const buildTap = async (): Promise<void> => {
 const runTap = async (env: Record<string, string>): Promise<TapReport> => {
   await rm(join(root, COVERAGE), { force: true })
   const report = new TapReport(line => process.stdout.write(`${line}\n`))
-  // One more than can compute: most files wait for a service, a browser or a clock, much of the time.
-  const args = ['--reporter=tap', '--coverage-report=json', `--jobs=${Math.min(4, availableParallelism() + 1)}`]
+  const args = ['--reporter=tap', '--coverage-report=json', `--jobs=${Math.min(4, availableParallelism())}`]
   const tap = launch('node_modules/.bin/tap', args, { env: { ...unconfigured, ...env }, output: 'kept' })
   tap.stderr?.pipe(process.stderr)
   if (tap.stdout) createInterface({ input: tap.stdout }).on('line', line => report.line(line))
