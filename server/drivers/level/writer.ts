@@ -46,9 +46,8 @@ export class Writer<T extends Task> {
   readonly #book: Book<T>
   readonly #now: () => number
   readonly #logger: Logger
-  readonly #queue = new Set<T>()
-  /** Those that have a deadline and have not been told of anything, oldest first. */
-  readonly #timed = new Set<T>()
+  #queue: T[] = []
+  #writing: T[] = []
   #expiry: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
@@ -72,11 +71,8 @@ export class Writer<T extends Task> {
       task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: new Error('the log is closed') }))
       return
     }
-    this.#queue.add(task)
-    if (task.deadline !== undefined) {
-      this.#timed.add(task)
-      this.#expiry ??= this.#expireAt(task.deadline)
-    }
+    this.#queue.push(task)
+    if (task.deadline !== undefined) this.#expiry ??= this.#expireAt(task.deadline)
     if (this.#retry) this.#retry.ref()
     else this.#running ??= this.#run()
   }
@@ -87,7 +83,7 @@ export class Writer<T extends Task> {
     await this.#running
     clearTimeout(this.#retry)
     clearTimeout(this.#expiry)
-    if (this.#failed) this.#refuseQueue(this.#failed.cause)
+    if (this.#failed) this.#refuse(this.#queue.splice(0), this.#failed.cause)
   }
 
   #expireAt(deadline: number): NodeJS.Timeout {
@@ -96,16 +92,14 @@ export class Writer<T extends Task> {
 
   /** Refuses what has waited long enough. */
   #expire(): void {
-    this.#expiry = undefined
     const now = performance.now()
-    for (const task of this.#timed) {
-      if (task.deadline! > now) {
-        this.#expiry = this.#expireAt(task.deadline!)
-        return
-      }
-      this.#queue.delete(task)
-      this.#refuse([task], new Error('a write takes too long'))
-    }
+    const isLate = ({ deadline = Infinity }: T): boolean => deadline <= now
+    const all = [...this.#writing, ...this.#queue]
+    this.#writing = this.#writing.filter(task => !isLate(task))
+    this.#queue = this.#queue.filter(task => !isLate(task))
+    this.#refuse(all.filter(isLate), new Error('a write takes too long'))
+    const next = all.find(({ deadline = 0 }) => deadline > now)
+    this.#expiry = next && this.#expireAt(next.deadline!)
   }
 
   async #run(): Promise<void> {
@@ -113,25 +107,25 @@ export class Writer<T extends Task> {
       // Whatever else comes in this turn is in the same batch.
       await new Promise(resolve => setImmediate(resolve))
       if (await this.#recover()) await this.#write(this.#take())
-    } while (this.#queue.size > 0 && !this.#failed)
+    } while (this.#queue.length > 0 && !this.#failed)
     this.#running = undefined
     if (this.#failed && !this.#closed) this.#retryLater()
   }
 
   #take(): T[] {
-    const tasks: T[] = []
     let bytes = 0
+    let count = 0
     for (const task of this.#queue) {
       bytes += task.bytes
-      if (tasks.length === BATCH_TASKS || (tasks.length > 0 && bytes > BATCH_BYTES)) break
-      this.#queue.delete(task)
-      tasks.push(task)
+      if (count === BATCH_TASKS || (count > 0 && bytes > BATCH_BYTES)) break
+      count++
     }
-    return tasks
+    return this.#queue.splice(0, count)
   }
 
   async #write(tasks: T[]): Promise<void> {
     const batch = new Batch(this.#store, this.#now())
+    this.#writing = tasks
     try {
       const reading = this.#book.prepare(tasks, batch)
       if (reading) await reading
@@ -142,12 +136,11 @@ export class Writer<T extends Task> {
       this.#logger.error({ folder: this.#store.folder, err: error }, `the log takes no records: ${this.trouble}`)
       this.#refuse(tasks, error)
       return
+    } finally {
+      this.#writing = []
     }
     this.#book.written(batch)
-    for (const task of tasks) {
-      this.#timed.delete(task)
-      task.done()
-    }
+    for (const task of tasks) task.done()
   }
 
   #build(task: T, batch: Batch): boolean {
@@ -155,7 +148,6 @@ export class Writer<T extends Task> {
       task.build(batch)
       return true
     } catch (error) {
-      this.#timed.delete(task)
       task.refuse(toHoofbeatError(error))
       return false
     }
@@ -170,7 +162,7 @@ export class Writer<T extends Task> {
       await this.#book.reload(failed.batch)
     } catch (error) {
       failed.cause = error
-      this.#refuseQueue(error)
+      this.#refuse(this.#queue.splice(0), error)
       return false
     }
     this.#failed = undefined
@@ -178,18 +170,9 @@ export class Writer<T extends Task> {
     return true
   }
 
-  #refuseQueue(cause: unknown): void {
-    const tasks = [...this.#queue]
-    this.#queue.clear()
-    this.#refuse(tasks, cause)
-  }
-
   #refuse(tasks: readonly T[], cause: unknown): void {
     const why = new Error(explain(this.#store.folder, cause), { cause })
-    for (const task of tasks) {
-      this.#timed.delete(task)
-      task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: why }))
-    }
+    for (const task of tasks) task.refuse(fail('LOG_UNAVAILABLE', undefined, { cause: why }))
   }
 
   #retryLater(): void {
@@ -197,6 +180,6 @@ export class Writer<T extends Task> {
       this.#retry = undefined
       this.#running = this.#run()
     }, RETRY)
-    if (this.#queue.size === 0) this.#retry.unref()
+    if (this.#queue.length === 0) this.#retry.unref()
   }
 }
