@@ -36,6 +36,8 @@ export const parseHead = (bytes: Buffer, start: number, end: number, version: Ve
   if (text === undefined) {
     // The command is judged first, as it is where no more than its line has come.
     parseCommand(bytes.toString('latin1', start, bytes.indexOf(LF, start)), version)
+    // So is a NUL, where the head has not come to its end.
+    if (bytes.subarray(start, end).includes(0)) throw fail('BAD_HEADER', 'a NUL within a header')
     throw decoded === undefined ? fail('BAD_ENCODING') : fail('BAD_HEADER', 'a CR within a line')
   }
   const commandEnd = text.indexOf('\n')

@@ -114,6 +114,13 @@ t.test('[checklist 4] decodes headers as UTF-8', t => {
     }
   }
   t.equal(codeOf(Buffer.from('SEND\na:\xe9\n\n\0', 'latin1')), 'BAD_ENCODING', 'one byte that looks like one character')
+  for (const wire of ['SEND\na:\xe9\0', 'SEND\na:\xe9\0\n\n\0']) {
+    t.equal(
+      codeOf(Buffer.from(wire, 'latin1')),
+      'BAD_HEADER',
+      'a NUL beside it is told first, whether the head has come to its end or not',
+    )
+  }
   const body = Buffer.from([0xff, 0xfe, 0xc0])
   t.same(framesOf(Buffer.concat([Buffer.from('SEND\n\n'), body, Buffer.from([0])]))[0]?.body, body, 'bodies are bytes')
   t.end()
